@@ -1,0 +1,42 @@
+# Two commands do all the set-up:  make demo   and   make test
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format bench clip clean
+
+# The environment: Python 3.11 and pip are all that is needed. The stamp is written last, so an
+# interrupted installation is taken up again.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else "ascnet needs Python 3.11, this is %d.%d: call make PYTHON=python3.11" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## install, then find the actions in the example clip
+	$(BIN)/ascnet detect examples/mocap/mocap.mp4 --out segments.csv
+
+check: $(STAMP)  ## format, lint, types, import contract, fast tests: under 3 minutes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test: $(STAMP)  ## everything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q
+
+format: $(STAMP)  ## put the code in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## measurements, side by side: slow, and never part of the tests
+	$(BIN)/python -m tests.bench
+
+clean:  ## remove the environment and what the demo wrote
+	rm -rf $(VENV) segments.csv segments.json
