@@ -1,0 +1,89 @@
+"""Read pickles of numpy arrays and of nothing else.
+
+A pickle is a program, and unpickling runs it. Here its only instructions that can reach outside are
+those which rebuild a numpy array; any other name it asks for ends the reading before the name is used.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from weights.errors import WeightsError
+
+# What `ndarray.__reduce__` names: the function is the same one under numpy 1's and numpy 2's name.
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+# A damaged pickle can fail in any of these ways; see the warning at the end of pickle.UnpicklingError.
+_FAILURES = (
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class _NumpyUnpickler(pickle.Unpickler):
+    """An unpickler that knows four names."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - pickle's own signature
+        """Look a name up in the allow-list."""
+        try:
+            return _ALLOWED[module_name, global_name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}") from None
+
+    def persistent_load(self, pid: object, /) -> object:
+        """Refuse references to things outside the file."""
+        raise pickle.UnpicklingError(f"it refers to {pid!r} outside of the file")
+
+
+def load_numpy_pickle(data: bytes, what: str) -> dict[str, np.ndarray]:
+    """Unpickle nested dictionaries of numpy arrays.
+
+    Args:
+        data: the pickle.
+        what: the file, for messages.
+
+    Returns:
+        The arrays, by their keys joined with "/".
+
+    Raises:
+        WeightsError: the pickle is damaged, asks for anything but numpy arrays, or holds anything else.
+    """
+    try:
+        content = _NumpyUnpickler(io.BytesIO(data)).load()
+        return dict(_flatten(content, ""))
+    except _FAILURES as error:
+        raise WeightsError(
+            f"{what}: not a pickle of plain numpy arrays: {error}",
+            hint="It was not run. Take the file from its publisher; other pickles are refused.",
+        ) from error
+
+
+def _flatten(content: object, place: str) -> Mapping[str, np.ndarray]:
+    if isinstance(content, np.ndarray) and place:
+        return {place: content}
+    if not isinstance(content, dict):
+        raise TypeError(f"{place or 'its top'} is a {type(content).__name__}")
+    arrays: dict[str, np.ndarray] = {}
+    for key, value in content.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{place or 'its top'} has the key {key!r}, not text")
+        arrays.update(_flatten(value, f"{place}/{key}" if place else key))
+    return arrays
