@@ -1,0 +1,165 @@
+"""Feature files: `NAME.npy` with the numbers and `NAME.json`, the sidecar, with all that belongs to them.
+
+The sidecar is written last, so a file without one is not done. It carries the recipe, the time grid, the
+decode report, and hashes of the numbers and of the video that they were made from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from extractors.errors import FeatureError
+from extractors.features import Features
+from extractors.snippets import TimeGrid
+from weights.atomic import replacing
+
+FORMAT = 1
+_CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeatures:
+    """Features as they lie on the disk.
+
+    Attributes:
+        video: name of the video, as outputs name it.
+        values: (T, D) float32.
+        grid: where the rows lie in time.
+        duration_s: of the video, seconds.
+        recipe: how they were made.
+        source: size in bytes and sha256 of the video file.
+    """
+
+    video: str
+    values: Float32[np.ndarray, "t d"]
+    grid: TimeGrid
+    duration_s: float
+    recipe: Mapping[str, Any]
+    source: Mapping[str, Any]
+
+
+def paths_of(folder: Path, video: str) -> tuple[Path, Path]:
+    """The data file and the sidecar of a video; its ending stays, so that a.mp4 and a.avi do not meet."""
+    return folder / f"{video}.npy", folder / f"{video}.json"
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and sha256 of a video file: what decides whether it is still the same one."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def save_features(folder: Path, video: str, features: Features, source: Mapping[str, Any]) -> Path:
+    """Write a video's features; data first, sidecar last, each whole or not at all.
+
+    Args:
+        folder: where feature files lie; made if it is not there.
+        video: the video's name, `/` for sub-folders.
+        features: what `Extractor.extract` returned.
+        source: `fingerprint` of the video.
+
+    Returns:
+        The data file.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+        StorageError: the disk is full.
+    """
+    data_path, sidecar_path = paths_of(folder, video)
+    data_path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.save(buffer, features.values, allow_pickle=False)
+    data = buffer.getvalue()
+    sidecar = {
+        "format": FORMAT,
+        "video": video,
+        "source": dict(source),
+        "recipe": features.recipe.as_dict(),
+        "recipe_sha256": features.recipe.digest(),
+        "data": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
+        "shape": list(features.values.shape),
+        "dtype": "float32",
+        "grid": dataclasses.asdict(features.grid),
+        "duration_s": features.duration_s,
+        "n_frames": features.n_frames,
+        "valid_frames_of_last": features.valid_frames_of_last,
+        "decode_report": dataclasses.asdict(features.report),
+    }
+    sidecar_path.unlink(missing_ok=True)
+    with replacing(data_path) as file:
+        file.write(data)
+    with replacing(sidecar_path) as file:
+        file.write(json.dumps(sidecar, indent=2, sort_keys=True).encode() + b"\n")
+    return data_path
+
+
+def load_features(data_path: Path) -> StoredFeatures:
+    """Read a feature file and check it against its sidecar.
+
+    Raises:
+        FeatureError: the file or its sidecar is missing, damaged, or of another format.
+    """
+    sidecar_path = data_path.with_suffix(".json")
+    try:
+        data = data_path.read_bytes()
+        sidecar = json.loads(sidecar_path.read_bytes())
+    except FileNotFoundError as error:
+        raise FeatureError(
+            f"{error.filename} is missing",
+            hint="a feature file and its sidecar belong together: extract again",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise FeatureError(
+            f"{sidecar_path} cannot be read: {error}", hint="extract the features again"
+        ) from error
+    try:
+        return _checked(data, sidecar)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FeatureError(
+            f"{data_path} does not fit its sidecar: {error}", hint="extract the features again"
+        ) from error
+
+
+def _checked(data: bytes, sidecar: Mapping[str, Any]) -> StoredFeatures:
+    if sidecar["format"] != FORMAT:
+        raise ValueError(f"format {sidecar['format']}, this is format {FORMAT}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != sidecar["data"]["sha256"]:
+        raise ValueError(f"sha256 is {found}, the sidecar says {sidecar['data']['sha256']}")
+    values = np.load(io.BytesIO(data), allow_pickle=False)
+    if list(values.shape) != sidecar["shape"] or values.dtype != np.float32:
+        raise ValueError(f"holds {values.shape} {values.dtype}")
+    return StoredFeatures(
+        video=str(sidecar["video"]),
+        values=values,
+        grid=TimeGrid(**sidecar["grid"]),
+        duration_s=float(sidecar["duration_s"]),
+        recipe=sidecar["recipe"],
+        source=sidecar["source"],
+    )
+
+
+def up_to_date(folder: Path, video: str, recipe_sha256: str, source: Mapping[str, Any]) -> Path | None:
+    """The data file, if it is there, of this recipe, and made from this very video; else None."""
+    data_path, sidecar_path = paths_of(folder, video)
+    try:
+        sidecar = json.loads(sidecar_path.read_bytes())
+        current = sidecar["recipe_sha256"] == recipe_sha256 and sidecar["source"] == dict(source)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return data_path if current and data_path.is_file() else None

@@ -1,0 +1,221 @@
+"""Open a video file and give its frames with the times at which they are presented.
+
+One signature, two backends: PyAV (`extractors.decode_pyav`, the default) and decord
+(`extractors.decode_decord`). Before either of them reads a frame, the file is looked at here: it must be
+a regular file, not empty, of a container on the allow-list, with a video stream no larger than the pixel
+limit. FFmpeg's protocols are never interpreted: a path is always opened as `file:`.
+
+Pictures are given as a person sees them: rotated upright and with square pixels (sample aspect ratio
+applied), 8-bit RGB. Interlaced video is not deinterlaced. Colours are converted with the matrix and range
+that the stream declares, or FFmpeg's default where it declares none.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import UInt8
+
+from extractors.errors import OptionError, VideoError
+
+DECODERS = ("pyav", "decord")
+# Endings that a folder is searched for; a file that is named is tried whatever its ending.
+VIDEO_ENDINGS = frozenset(
+    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+)
+MAX_PIXELS = 33_177_600  # 7680 x 4320, pixels of one frame
+MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
+MAX_BAD_PACKETS = 0.05  # fraction of packets that may be unreadable
+RESIZE_SIDE = 256  # pixels, shorter side, as in the I3D recipe of the field
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One presented picture.
+
+    Attributes:
+        time_s: seconds from the first presented frame.
+        duration_s: how long it is shown, in seconds; 0 where the file does not say.
+        rgb: (H, W, 3) uint8, upright, square pixels.
+    """
+
+    time_s: float
+    duration_s: float
+    rgb: UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What the header says, before any frame is decoded; none of it is relied on for time.
+
+    Attributes:
+        path: the file.
+        container: FFmpeg's name of the format.
+        codec: the video stream's codec.
+        width: of the displayed picture, pixels (rotated upright, square pixels).
+        height: likewise.
+        header_fps: average frame rate; 0 where absent.
+        header_frames: number of frames; 0 where absent.
+        header_duration_s: of the video stream, else of the file, seconds; None where absent.
+        stream_index: which stream is read.
+        notes: what a person should know, one sentence each.
+    """
+
+    path: Path
+    container: str
+    codec: str
+    width: int
+    height: int
+    header_fps: float
+    header_frames: int
+    header_duration_s: float | None
+    stream_index: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeReport:
+    """What reading a whole video came to.
+
+    Attributes:
+        decoder: name and version.
+        frames_in_header: 0 where the header does not say.
+        frames_decoded: frames that were given.
+        bad_packets: packets that could not be decoded and were passed over.
+        duration_s: from the first frame's presentation to the end of the last one's, seconds.
+        header_duration_s: as in the header, or None.
+        truncated: the file ends before what its header promises.
+        notes: what a person should know, one sentence each.
+    """
+
+    decoder: str
+    frames_in_header: int
+    frames_decoded: int
+    bad_packets: int
+    duration_s: float
+    header_duration_s: float | None
+    truncated: bool
+    notes: tuple[str, ...] = ()
+
+
+class VideoReader(abc.ABC):
+    """A video opened for one pass from beginning to end; close it, or use it in a `with`.
+
+    Attributes:
+        info: what the header says.
+    """
+
+    info: VideoInfo
+
+    @abc.abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """Frames with strictly growing times, the first at 0 s.
+
+        Raises:
+            VideoError: nothing could be decoded, or too much of the file is damaged.
+        """
+
+    @property
+    @abc.abstractmethod
+    def report(self) -> DecodeReport:
+        """What reading came to; complete once `frames` has run out."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_video(
+    path: Path,
+    *,
+    decoder: str = "pyav",
+    short_side: int | None = RESIZE_SIDE,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoReader:
+    """Open a video file.
+
+    Args:
+        path: a regular file.
+        decoder: "pyav" or "decord".
+        short_side: length of the shorter side that pictures are resized to (bilinear), pixels; None keeps
+            the file's own size.
+        max_pixels: pictures with more pixels are refused before anything is decoded.
+
+    Raises:
+        VideoError: not a readable video; the message says what is wrong.
+        OptionError: an unknown decoder, or one that is not installed here.
+    """
+    if decoder not in DECODERS:
+        raise OptionError(f"unknown decoder {decoder!r}", hint=f"choose {' or '.join(DECODERS)}")
+    check_file(path)
+    if decoder == "decord":
+        from extractors.decode_decord import DecordReader
+
+        return DecordReader(path, short_side=short_side, max_pixels=max_pixels)
+    from extractors.decode_pyav import PyAvReader
+
+    return PyAvReader(path, short_side=short_side, max_pixels=max_pixels)
+
+
+def check_file(path: Path) -> None:
+    """Refuse, without opening it, whatever is not a regular file with something in it.
+
+    Raises:
+        VideoError: with the reason.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise VideoError("no such file", hint="check the path") from error
+    except OSError as error:
+        raise VideoError(f"cannot be read: {error.strerror or error}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise VideoError("is a folder, not a video file")
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoError("not a regular file", hint="copy it to a file first")
+    if status.st_size == 0:
+        raise VideoError("not a video (empty file)", hint="copy or download it again")
+
+
+def displayed_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height with square pixels: the wider direction of a pixel is stretched.
+
+    An aspect outside [1/4, 4] is taken for a damaged header and ignored.
+    """
+    if not pixel_aspect or not Fraction(1, 4) <= pixel_aspect <= 4:
+        return width, height
+    if pixel_aspect >= 1:
+        return max(round(width * pixel_aspect), 1), height
+    return width, max(round(height / pixel_aspect), 1)
+
+
+def resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
+    """Width and height after the shorter side has been made `short_side` pixels long."""
+    if short_side is None:
+        return width, height
+    scale = Fraction(short_side, min(width, height))
+    return max(round(width * scale), short_side), max(round(height * scale), short_side)
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Files below a folder whose ending is that of a video, sorted; links to folders are not followed."""
+    found: list[Path] = []
+    for base, _, files in os.walk(folder):
+        found.extend(Path(base) / name for name in files if Path(name).suffix.lower() in VIDEO_ENDINGS)
+    return sorted(found)
