@@ -1,0 +1,1 @@
+"""Command-line tool and library around ASC-Net: from features to segments."""

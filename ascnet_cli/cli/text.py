@@ -1,0 +1,67 @@
+"""Text on its way to a person or a program, without rich: errors are printed from here before it loads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+
+def one_line(text: str) -> str:
+    """Text that stays on one line and moves no cursor, whatever a file's name holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: 1 video, 2 videos."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def say(line: str) -> None:
+    """Put one line on standard error."""
+    stream = _open(sys.stderr)
+    if stream is None:
+        return
+    try:
+        stream.write(one_line(line) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        abandon(stream)
+
+
+def write_stdout(text: str) -> None:
+    """Put results on standard output as they are: UTF-8 whatever the locale says, line ends untouched.
+
+    A reader that has seen enough (`| head`) is no error: what it does not want goes nowhere.
+    """
+    stream = _open(sys.stdout)
+    if stream is None:
+        return
+    try:
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
+    except OSError as error:
+        abandon(stream)  # what is left in the buffer must not fail again when the process ends
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _open(stream: TextIO | None) -> TextIO | None:
+    """A standard stream, or None where whoever started us has closed it."""
+    return stream
+
+
+def abandon(stream: TextIO) -> None:
+    """Send what was and will be written to a stream nowhere."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, stream.fileno())
+    os.close(sink)
+
+
+def tolerate_any_character() -> None:
+    """Let a console of another encoding than UTF-8 show what it can, and the rest as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

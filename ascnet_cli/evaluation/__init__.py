@@ -1,0 +1,1 @@
+"""How good segments are; numpy alone."""

@@ -1,0 +1,1 @@
+"""Networks and what they say: class activation sequences over time."""

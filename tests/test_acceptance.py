@@ -1,0 +1,58 @@
+"""The main job on real footage: slow, and only where the development data is."""
+
+import pytest
+import torch
+
+from ascnet_cli.detect import DetectOptions, collect, detect_all, load_detector
+from ascnet_cli.evaluation.detection import evaluate
+from tests.stitching import KNOWN, Piece, random_timeline, stitch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def detector(_one_thread):
+    torch.set_num_threads(2)
+    yield load_detector(device="cpu")
+    torch.set_num_threads(1)
+
+
+def detect(detector, *paths):
+    """Video name -> detections, all of which must succeed."""
+    found = {}
+    for outcome in detect_all(collect(paths), detector, DetectOptions()):
+        assert outcome.result is not None, outcome.error
+        found[outcome.video] = outcome.result.detections
+    return found
+
+
+def test_known_clips_have_their_class_first(detector, data_folder):
+    """At least six of the seven clips whose class is known."""
+    found = detect(detector, *(data_folder / "clips" / name for name in KNOWN))
+    best = {name: max(d, key=lambda one: one.score).label if d else None for name, d in found.items()}
+    right = [name for name, (label, _) in KNOWN.items() if best[name] == label]
+    assert len(right) >= 6, best
+
+
+def test_segments_on_stitched_timelines(detector, data_folder, tmp_path):
+    """mAP at tIoU 0.5 of at least 0.7 over three timelines of known clips and background."""
+    truth = {}
+    for seed in (1, 2, 3):
+        path = tmp_path / f"{seed}.mp4"
+        truth[path.name] = stitch(random_timeline(data_folder, seed), path)
+    found = detect(detector, *(tmp_path / name for name in truth))
+    result = evaluate(truth, found, [0.5])
+    assert result.map[0] >= 0.7, result
+
+
+def test_a_cut_at_7_3_seconds_is_found_within_a_snippet(detector, data_folder, tmp_path):
+    clips = data_folder / "clips"
+    pieces = [
+        Piece(clips / "juggling_soccer_ball.avi", 0.0, 7.3, "juggling soccer ball"),
+        Piece(clips / "arm_wrestling.mp4", 0.0, 6.0, "arm wrestling"),
+    ]
+    stitch(pieces, tmp_path / "cut.mp4")
+    detections = detect(detector, tmp_path / "cut.mp4")["cut.mp4"]
+    best = {d.label: d for d in sorted(detections, key=lambda one: one.score)}
+    assert best["juggling soccer ball"].segment.end_s == pytest.approx(7.3, abs=0.64)
+    assert best["arm wrestling"].segment.start_s == pytest.approx(7.3, abs=0.64)
