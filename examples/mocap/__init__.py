@@ -1,0 +1,1 @@
+"""An untrimmed example clip: motion-capture recordings, staged and rendered."""
