@@ -40,9 +40,9 @@ def softmax(logits_TC: Float64[np.ndarray, "t c"]) -> Float64[np.ndarray, "t c"]
     return probabilities
 
 
-def best_share_mean(cas_TC: Float64[np.ndarray, "t c"], share: float) -> Float64[np.ndarray, " c"]:
-    """Mean of each class's best share of rows (at least one): multiple-instance pooling, eq. 3."""
-    k = max(int(len(cas_TC) * share), 1)
+def peak_mean(cas_TC: Float64[np.ndarray, "t c"], n_rows: int) -> Float64[np.ndarray, " c"]:
+    """Mean of each class's best rows, or of all where there are fewer: multiple-instance pooling."""
+    k = min(n_rows, len(cas_TC))
     best = np.partition(cas_TC, len(cas_TC) - k, axis=0)[len(cas_TC) - k :]
     means: Float64[np.ndarray, " c"] = best.mean(axis=0)
     return means
@@ -84,7 +84,7 @@ class KineticsModel:
         return Scores(
             cas=cas_TC.astype(np.float32),
             attention=np.zeros(len(cas_TC), np.float32),
-            video=best_share_mean(cas_TC, self.config.video_share).astype(np.float32),
+            video=peak_mean(cas_TC, self.config.peak_rows).astype(np.float32),
             labels=self.labels,
             positions=np.arange(len(cas_TC)),
         )

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from ascnet_cli.config_kinetics import KINETICS400, KineticsConfig
 from ascnet_cli.errors import FeatureError
-from ascnet_cli.model.kinetics import KineticsModel, best_share_mean, moving_mean, softmax
+from ascnet_cli.model.kinetics import KineticsModel, moving_mean, peak_mean, softmax
 from extractors.i3d import load_i3d
 from weights.registry import class_names, entry
 from weights.store import load
@@ -39,10 +39,10 @@ def test_softmax_is_a_distribution_that_keeps_the_order(values):
     np.testing.assert_array_equal(found.max(axis=1), found[np.arange(len(found)), values.argmax(axis=1)])
 
 
-def test_best_share_mean_by_hand():
+def test_peak_mean_by_hand():
     cas = np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.3], [0.2, 0.4]])
-    np.testing.assert_allclose(best_share_mean(cas, 0.5), [0.7, 0.65])
-    np.testing.assert_allclose(best_share_mean(cas, 0.1), [0.8, 0.9])  # at least one row
+    np.testing.assert_allclose(peak_mean(cas, 2), [0.7, 0.65])
+    np.testing.assert_allclose(peak_mean(cas, 9), cas.mean(axis=0))  # all that there are
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,7 @@ def model():
 
 
 def test_the_head_at_a_row_is_the_networks_own(model):
-    network = load_i3d(
-        dict(load(KINETICS400.weights).tensors), stream="rgb", device=torch.device("cpu")
-    )
+    network = load_i3d(dict(load(KINETICS400.weights).tensors), stream="rgb", device=torch.device("cpu"))
     features = np.random.default_rng(0).uniform(0, 1, (5, 1024)).astype(np.float32)
     with torch.inference_mode():
         wanted = network.classify(torch.from_numpy(features.T[None]))[0].T.numpy()
@@ -80,7 +78,7 @@ def test_features_of_another_width_are_refused(model):
         model.score(np.zeros((3, 2048), np.float32))
 
 
-@pytest.mark.parametrize("wrong", [{"smooth_rows": 4}, {"smooth_rows": 0}, {"video_share": 0.0}, {"video_share": 2.0}])
+@pytest.mark.parametrize("wrong", [{"smooth_rows": 4}, {"smooth_rows": 0}, {"peak_rows": 0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         dataclasses.replace(KINETICS400, **wrong)

@@ -47,7 +47,9 @@ def extract(path: Path) -> None:
     started = time.monotonic()
     features = detector.extractor.extract(path)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{len(features.values)} rows  {time.monotonic() - started:.0f} s  peak {peak_mb:.0f} MB", flush=True)  # noqa: T201
+    print(
+        f"{len(features.values)} rows  {time.monotonic() - started:.0f} s  peak {peak_mb:.0f} MB", flush=True
+    )
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def main() -> None:
             make_video(video, round(minutes * 60))
             command = [sys.executable, "-m", "tests.bench.memory", "--child", str(video)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            print(f"{minutes:g} min of video: {done.stdout.strip()}", flush=True)  # noqa: T201
+            print(f"{minutes:g} min of video: {done.stdout.strip()}", flush=True)
 
 
 if __name__ == "__main__":

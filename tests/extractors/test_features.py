@@ -1,5 +1,6 @@
 """From frames to rows of features: order, padding, flow's look-ahead, and what is refused."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,19 @@ class FakeReader(VideoReader):
     """Frames at 25 fps; frame i is all of grey level i."""
 
     def __init__(self, n_frames, sizes=((226, 230),)):
-        self.info = VideoInfo(Path("fake.mp4"), "mp4", "h264", 230, 226, 25.0, n_frames, n_frames / 25, 0)
+        self.info = VideoInfo(
+            path=Path("fake.mp4"),
+            container="mp4",
+            codec="h264",
+            width=230,
+            height=226,
+            header_fps=25.0,
+            header_frames=n_frames,
+            header_duration_s=n_frames / 25,
+            duration_is_streams=True,
+            stream_index=0,
+            n_streams=1,
+        )
         self._n_frames, self._sizes = n_frames, sizes
 
     def frames(self):
@@ -143,7 +156,7 @@ def test_each_flow_comes_from_its_frame_and_the_next_and_the_last_is_repeated(ex
                 yield Frame(frame.time_s, 0.04, np.full_like(frame.rgb, (index * (index + 1) // 2) % 251))
 
     levels = [(i * (i + 1) // 2) % 251 for i in range(n_frames)]
-    differences = [float(b - a) for a, b in zip(levels, levels[1:], strict=False)] or [0.0]
+    differences = [float(b - a) for a, b in itertools.pairwise(levels)] or [0.0]
     extract(recipe, Accelerating(n_frames), flow=FakeFlow())
     expected = differences if n_frames == 1 else [*differences, differences[-1]]
     np.testing.assert_array_equal(np.concatenate(seen), expected)
@@ -180,7 +193,9 @@ def test_four_snippets_go_through_the_network_together(extract, monkeypatch):
 
 def test_progress_is_told_in_seconds_and_ends_at_the_end(extract):
     told = []
-    extract(FeatureRecipe({"rgb": SHA}), FakeReader(150), progress=lambda done, total: told.append((done, total)))
+    extract(
+        FeatureRecipe({"rgb": SHA}), FakeReader(150), progress=lambda done, total: told.append((done, total))
+    )
     assert told == [(64 / 25, 6.0), (128 / 25, 6.0), (6.0, 6.0)]
 
 
@@ -195,7 +210,9 @@ def test_features_that_are_not_finite_fail_the_video(extract, monkeypatch):
 
 
 def test_a_picture_that_changes_its_size_is_fitted_to_the_first(extract):
-    features = extract(FeatureRecipe({"rgb": SHA}), FakeReader(20, sizes=((226, 230), (226, 230), (300, 256))))
+    features = extract(
+        FeatureRecipe({"rgb": SHA}), FakeReader(20, sizes=((226, 230), (226, 230), (300, 256)))
+    )
     np.testing.assert_array_equal(seen_by_rows(features, 16)[:20], np.arange(20))
 
 

@@ -1,0 +1,7 @@
+"""All measurements, one after the other: `python -m tests.bench`."""
+
+from tests.bench import i3d_speed, memory
+
+if __name__ == "__main__":
+    i3d_speed.main()
+    memory.main()

@@ -1,0 +1,82 @@
+"""I3D RGB on the processor: memory layouts, batches and the dense stream, side by side in one run.
+
+    python -m tests.bench.i3d_speed
+
+Ratios are to plain eager float32 in the default layout at batch 1. The peak is that of a large float32 matrix
+product measured between the rounds. Rounds take turns, so that a change of the machine's speed hits all.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from extractors.i3d import I3DStream, load_i3d
+from weights.store import load
+
+SNIPPET_GFLOP = 55.6  # multiply-adds counted twice, 16 x 224 x 224 RGB
+ROUNDS = 5
+
+
+def peak_gflops() -> float:
+    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+    started = time.perf_counter()
+    for _ in range(5):
+        a @ b
+    return 5 * 2 * 2048**3 / (time.perf_counter() - started) / 1e9
+
+
+@torch.inference_mode()
+def main() -> None:
+    tensors = load("i3d-rgb-kinetics400").tensors
+    best = load_i3d(dict(tensors), stream="rgb", device=torch.device("cpu"))
+    plain = load_i3d(dict(tensors), stream="rgb", device=torch.device("cpu"))
+    plain = plain.to(memory_format=torch.contiguous_format)
+
+    def clips(n: int) -> torch.Tensor:
+        return torch.rand(n, 3, 16, 224, 224) * 2 - 1
+
+    def batch(network: torch.nn.Module, n: int, layout: torch.memory_format) -> float:
+        x = clips(n).to(memory_format=layout)
+        started = time.perf_counter()
+        network(x)
+        return n / (time.perf_counter() - started)
+
+    def stream(n_frames: int) -> float:
+        run = I3DStream(best)
+        x = (torch.rand(1, 3, 4 * n_frames, 224, 224) * 2 - 1).to(memory_format=torch.channels_last_3d)[0]
+        started = time.perf_counter()
+        for piece in range(4):
+            run.push(x[:, piece * n_frames : (piece + 1) * n_frames], last=piece == 3)
+        return 4 * n_frames / 16 / (time.perf_counter() - started)
+
+    ways = {
+        "plain layout, batch 1": lambda: batch(plain, 1, torch.contiguous_format),
+        "plain layout, batch 4": lambda: batch(plain, 4, torch.contiguous_format),
+        "channels last, batch 1": lambda: batch(best, 1, torch.channels_last_3d),
+        "channels last, batch 4": lambda: batch(best, 4, torch.channels_last_3d),
+        "dense stream, 16 frames a piece": lambda: stream(16),
+        "dense stream, 32 frames a piece": lambda: stream(32),
+        "dense stream, 64 frames a piece": lambda: stream(64),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    peaks = []
+    for index in range(ROUNDS + 1):
+        peaks.append(peak_gflops())
+        for name, run in ways.items():
+            rate = run()
+            if index:
+                rates[name].append(rate)
+    base = rates["plain layout, batch 1"]
+    peak = statistics.median(peaks)
+    print(f"{torch.get_num_threads()} threads, matrix product {peak:.0f} GFLOP/s")
+    for name, found in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(found, base, strict=True))
+        rate = statistics.median(found)
+        print(f"{name:34s} {rate:5.2f} snippets/s  {ratio:4.2f}x  {rate * SNIPPET_GFLOP / peak:4.0%} of peak")
+
+
+if __name__ == "__main__":
+    main()
