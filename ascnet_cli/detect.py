@@ -264,7 +264,7 @@ def load_detector(
 
     Raises:
         DeviceError: the device is not there.
-        OptionError: the decoder is unknown, or not installed.
+        OptionError: the decoder is unknown.
         CheckpointError: the checkpoint is missing or damaged.
         FeatureError: the checkpoint wants features that cannot be made here.
         WeightsError: weights are missing or damaged.
@@ -274,32 +274,49 @@ def load_detector(
         raise OptionError(f"unknown decoder {decoder!r}", hint=f"choose {' or '.join(DECODERS)}")
     if model == DEFAULT_MODEL:
         return _kinetics_detector(place, decoder or DECODERS[0], max_pixels)
-    checkpoint = _checkpoint(model, place)
-    recipe = FeatureRecipe.from_dict(checkpoint.recipe)
-    if decoder is not None:
-        check_recipe(checkpoint.recipe, {**checkpoint.recipe, "decoder": decoder})
-    loaded = {stream: _weights_of(sha256) for stream, sha256 in recipe.weights.items()}
-    preset = localization_config(checkpoint.config.preset, checkpoint.config.dataset)
-    if checkpoint.config.variant == "class_agnostic" or checkpoint.config.variant == "class_aware":
-        preset = _one_family(preset, checkpoint.config.variant)
-    localization = LocalizationConfig.from_dict({**preset.to_dict(), **checkpoint.localization})
-    return Detector(
-        name=model,
-        model=_TrainedModel(checkpoint, checkpoint.labels),
-        extractor=_extractor(recipe, loaded, place, max_pixels),
-        localization=localization,
-        min_score=0.0,
-        device=place,
-    )
+    return _trained_detector(model, place, decoder, max_pixels)
 
 
-def _checkpoint(model: str, device: torch.device) -> Checkpoint:
-    if not Path(model).exists():
+def _trained_detector(model: str, device: torch.device, decoder: str | None, max_pixels: int) -> Detector:
+    path = Path(model)
+    if not path.exists():
         raise CheckpointError(
             f"there is no model {model!r}",
             hint=f"give {DEFAULT_MODEL}, or the path of the file that `ascnet train` wrote",
         )
-    return load_checkpoint(Path(model), device)
+    checkpoint = load_checkpoint(path, device)
+    recipe = FeatureRecipe.from_dict(checkpoint.recipe)
+    if recipe.dim != checkpoint.config.in_dim:
+        raise CheckpointError(
+            f"{path} does not fit itself: its network wants features of {checkpoint.config.in_dim} numbers,"
+            f" its recipe makes {recipe.dim}",
+            hint="train it again with the features that it is to be used with",
+        )
+    if decoder is not None:
+        check_recipe(checkpoint.recipe, {**checkpoint.recipe, "decoder": decoder})
+    loaded = {stream: _weights_of(sha256) for stream, sha256 in recipe.weights.items()}
+    return Detector(
+        name=model,
+        model=_TrainedModel(checkpoint, checkpoint.labels),
+        extractor=_extractor(recipe, loaded, device, max_pixels),
+        localization=_localization_of(checkpoint, path),
+        min_score=0.0,
+        device=device,
+    )
+
+
+def _localization_of(checkpoint: Checkpoint, path: Path) -> LocalizationConfig:
+    """The thresholds of a checkpoint: its preset's, and what it says otherwise."""
+    config = checkpoint.config
+    preset = localization_config(config.preset, config.dataset)
+    if config.variant == "class_agnostic" or config.variant == "class_aware":
+        preset = _one_family(preset, config.variant)
+    try:
+        return LocalizationConfig.from_dict({**preset.to_dict(), **checkpoint.localization})
+    except OptionError as error:
+        raise CheckpointError(
+            f"{path} cannot localize: {error}", hint="use the version of ascnet that made it"
+        ) from error
 
 
 def _one_family(preset: LocalizationConfig, variant: str) -> LocalizationConfig:
@@ -433,8 +450,8 @@ def detect_all(
         An outcome a video, in order.
 
     Raises:
-        OptionError: a label that the model does not have.
-        StorageError: the disk is full; nothing else would do better.
+        OptionError: a label that the model does not have, or a decoder that is not installed.
+        StorageError: the disk is full.
         OutputError: features cannot be written where they were asked for.
     """
     check_labels(options.labels, detector.model.labels)
@@ -450,8 +467,8 @@ def _outcome(
     started = time.monotonic()
     try:
         result, material = _detect(video, detector, options, progress)
-    except StorageError:
-        raise
+    except (OptionError, StorageError):
+        raise  # no other video would fare better
     except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
         known = _as_known(error)
         return VideoOutcome(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import av.error
 import av.filter
 import av.stream
 import numpy as np
+from av.format import Flags
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -25,6 +26,7 @@ from extractors import container as container_file
 from extractors.errors import VideoError
 from extractors.video import (
     MAX_BAD_PACKETS,
+    MAX_PIXELS,
     MIN_SIDE,
     DecodeReport,
     Frame,
@@ -39,6 +41,8 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,mxf,ivf,dv,"
     "h264,hevc,m4v,av1,obu,vob,rm,nut,wtv,mjpeg,apng,yuv4mpegpipe"
 )
+# These give no duration of a stream but that of the file: from time 0 to the end of what ends last.
+_DURATION_FROM_ZERO = ("matroska,webm", "flv")
 # Exact and repeatable conversion: no approximations that depend on the processor.
 _SCALE_FLAGS = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 # The decoder itself refuses to make room for pictures this many times over the limit; the limit is held
@@ -52,10 +56,11 @@ def open_container(path: Path, *, max_pixels: int) -> tuple[av.container.InputCo
     Raises:
         VideoError: not a video, no video stream, an unknown codec, too large or too small.
     """
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(_ROOM_OVER_LIMIT * max_pixels)}
+    room = str(_ROOM_OVER_LIMIT * max_pixels)
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": room}
     try:
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
         raise _unreadable(path, error) from error
     try:
         return container, _choose_stream(container, max_pixels)
@@ -67,7 +72,11 @@ def open_container(path: Path, *, max_pixels: int) -> tuple[av.container.InputCo
 def _unreadable(path: Path, error: Exception) -> VideoError:
     if isinstance(error, PermissionError):
         return VideoError("cannot be read: permission denied", hint="check the file's permissions")
-    if container_file.lacks_moov(path):
+    try:
+        lacks_moov = container_file.lacks_moov(path)
+    except OSError as gone:
+        return VideoError(f"cannot be read: {gone.strerror or gone}")
+    if lacks_moov:
         return VideoError(
             "not a readable video (its index, the moov box, is missing)",
             hint="the file is incomplete; download it again, or remux the recording",
@@ -78,8 +87,13 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
     )
 
 
+def _moving_pictures(container: av.container.InputContainer) -> list[VideoStream]:
+    """The video streams that are not cover pictures."""
+    return [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+
+
 def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> VideoStream:
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = _moving_pictures(container)
     if not streams:
         raise VideoError(
             "no video stream (audio or pictures only)", hint="give a file that has moving pictures"
@@ -88,17 +102,33 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
     context: Any = stream.codec_context
     if context is None:
         raise VideoError(
-            "its codec is not supported by this FFmpeg", hint="convert it, for example to H.264 in mp4"
+            "its codec is unknown to this FFmpeg, or it is encrypted",
+            hint="convert it, for example to H.264 in mp4",
         )
-    width, height = stream.width, stream.height
+    if stream.width and stream.height:
+        check_size(stream.width, stream.height, max_pixels)
+    context.options = {"max_pixels": str(_ROOM_OVER_LIMIT * max_pixels)}
+    # One mode, so that what is decoded from a damaged file does not depend on the machine.
+    context.thread_type = "SLICE"
+    return stream
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse pictures that are too large or too small.
+
+    Raises:
+        VideoError: with the size and the limit.
+    """
     if width * height > max_pixels:
         raise VideoError(
-            f"{width}x{height} is over the limit of {max_pixels / 1e6:.0f} megapixels a frame",
+            f"{width}x{height} is over the limit of {max_pixels / 1e6:.3g} megapixels a frame",
             hint="scale the video down first",
         )
-    if 0 < min(width, height) < MIN_SIDE:
-        raise VideoError(f"{width}x{height} is too small: at least {MIN_SIDE}x{MIN_SIDE} pixels are needed")
-    return stream
+    if min(width, height) < MIN_SIDE:
+        raise VideoError(
+            f"{width}x{height} is too small: at least {MIN_SIDE}x{MIN_SIDE} pixels are needed",
+            hint="give the video in a larger size",
+        )
 
 
 def header_info(path: Path, container: av.container.InputContainer, stream: VideoStream) -> VideoInfo:
@@ -109,8 +139,9 @@ def header_info(path: Path, container: av.container.InputContainer, stream: Vide
     elif container.duration:
         duration = container.duration / av.time_base
     notes = []
-    if len(container.streams.video) > 1:
-        notes.append(f"{len(container.streams.video)} video streams: stream {stream.index} is read")
+    n_streams = len(_moving_pictures(container))
+    if n_streams > 1:
+        notes.append(f"{n_streams} video streams: stream {stream.index} is read")
     width, height = displayed_size(stream.width, stream.height, stream.sample_aspect_ratio)
     return VideoInfo(
         path=path,
@@ -121,7 +152,9 @@ def header_info(path: Path, container: av.container.InputContainer, stream: Vide
         header_fps=float(stream.average_rate or stream.base_rate or 0),
         header_frames=stream.frames,
         header_duration_s=duration,
+        duration_is_streams=bool(stream.duration),
         stream_index=stream.index,
+        n_streams=n_streams,
         notes=tuple(notes),
     )
 
@@ -157,6 +190,10 @@ class _Scaler:
     def _build(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> av.filter.Graph:
         width, height = displayed_size(frame.width, frame.height, pixel_aspect)
         width, height = resized(width, height, self._short_side)
+        if width * height > MAX_PIXELS:
+            raise VideoError(
+                f"a picture of {frame.width}x{frame.height} is too long and narrow to be resized"
+            )
         graph = av.filter.Graph()
         graph.threads = 1
         source = graph.add_buffer(
@@ -178,17 +215,15 @@ def orientation(frame: VideoFrame) -> tuple[bool, int]:
     The display matrix rotates about the origin, and a negative determinant mirrors. Quarter turns are
     counter-clockwise, as `numpy.rot90` counts, and come after the mirroring.
     """
-    try:
-        side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    except (KeyError, ValueError):
-        side_data = None
+    every: Any = frame.side_data  # typed as if its keys were strings alone
+    side_data = every.get(SideDataType.DISPLAYMATRIX)
     if side_data is None:
         return False, 0
     # 3 x 3, row by row; 16.16 fixed point in the four numbers that turn and mirror.
     a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(side_data), dtype="<i4")[:5])
     mirrored = a * d - b * c < 0
-    if mirrored:
-        a, c = -a, -c
+    if mirrored:  # take the mirroring of the decoded picture out: what is left turns it
+        a, b = -a, -b
     degrees = -np.degrees(np.arctan2(b, a))
     return mirrored, round(degrees / 90) % 4
 
@@ -209,83 +244,96 @@ class PyAvReader(VideoReader):
 
     def __init__(self, path: Path, *, short_side: int | None, max_pixels: int) -> None:
         self._container, self._stream = open_container(path, max_pixels=max_pixels)
-        # One mode, so that what is decoded from a damaged file does not depend on the machine.
-        self._stream.thread_type = "SLICE"
+        self._max_pixels = max_pixels
+        self._file = container_file.file_state(path)
         self.info = header_info(path, self._container, self._stream)
         self._scaler = _Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
+        restarts: Any = Flags.ts_discont.value
+        restarting = bool(self._container.format.flags & restarts)
+        self._longest_gap_s = (
+            container_file.LONGEST_GAP_RESTARTING_S if restarting else container_file.LONGEST_GAP_S
+        )
+        self._timeline = container_file.Timeline(self._nominal_s(), self._longest_gap_s)
         self._packets = 0
         self._bad_packets = 0
         self._frames = 0
         self._end_s = 0.0
-        self._untimed = 0
         self._dropped = 0
+        self._damaged = 0
+        self._file_end_s = 0.0  # in the file's own time: the latest end of a packet of any stream
         self._turned: tuple[bool, int] = (False, 0)
 
     def frames(self) -> Iterator[Frame]:
         """See `VideoReader.frames`."""
-        start_s = 0.0
-        last_s = -1.0
-        previous: Frame | None = None
+        start_s = last_s = 0.0
         for time_s, duration_s, rgb in self._in_order():
-            if previous is None:
+            if not self._frames:
                 start_s = time_s
             time_s -= start_s
-            if previous is not None and time_s <= last_s:
+            if self._frames and time_s <= last_s:
                 self._dropped += 1
                 continue
-            frame = Frame(time_s=time_s, duration_s=duration_s, rgb=rgb)
-            self._frames += 1
+            if not 0 <= duration_s <= self._longest_gap_s:
+                duration_s = 0.0
             # The last frame lasts as long as it says, or as long as the one before it.
-            self._end_s = time_s + (duration_s or (time_s - last_s if previous else self._nominal_s()))
-            previous, last_s = frame, time_s
-            yield frame
+            step_s = time_s - last_s if self._frames else self._nominal_s()
+            self._end_s = time_s + (duration_s or step_s)
+            self._frames += 1
+            last_s = time_s
+            yield Frame(time_s=time_s, duration_s=duration_s, rgb=rgb)
         self._judge()
 
     def _nominal_s(self) -> float:
         rate = self._stream.base_rate or self._stream.average_rate
-        return float(1 / rate) if rate else 0.04
+        return min(float(1 / rate), 1.0) if rate else 0.04
 
     def _in_order(self) -> Iterator[tuple[float, float, UInt8[np.ndarray, "h w 3"]]]:
-        """Pictures as the decoder presents them, with their times sorted over a short window."""
+        """Pictures as the decoder presents them, with their times sorted over a short window.
+
+        Frames leave the decoder in the order of presentation, but AVI gives their times in the order of
+        storage.
+        """
         pictures: deque[tuple[float, UInt8[np.ndarray, "h w 3"]]] = deque()
         times: list[float] = []
-        depth = _REORDER_FRAMES if self._stream.codec_context.has_b_frames else 0
-        newest_s = 0.0
+        depth = container_file.REORDER_FRAMES if self._stream.codec_context.has_b_frames else 0
         for frame in self._decoded():
-            seconds = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
-            if frame.pts is None or frame.time_base is None:
-                self._untimed += 1
-                newest_s += seconds or self._nominal_s()
-            else:
-                newest_s = float(frame.pts * frame.time_base)
-            rgb = self._picture(frame)
-            pictures.append((seconds, rgb))
-            heapq.heappush(times, newest_s)
+            base = frame.time_base or Fraction(0)
+            duration_s = float((frame.duration or 0) * base)
+            stamp_s = float(frame.pts * base) if frame.pts is not None and base else None
+            heapq.heappush(times, self._timeline.place(stamp_s, duration_s))
+            pictures.append((duration_s, self._picture(frame)))
             if len(pictures) > depth:
                 yield heapq.heappop(times), *pictures.popleft()
         while pictures:
             yield heapq.heappop(times), *pictures.popleft()
 
     def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-        if frame.width < MIN_SIDE or frame.height < MIN_SIDE:
-            raise VideoError(
-                f"{frame.width}x{frame.height} is too small: at least {MIN_SIDE}x{MIN_SIDE} pixels are needed"
-            )
+        check_size(frame.width, frame.height, self._max_pixels)
         self._turned = orientation(frame)
-        return upright(self._scaler.rgb(frame, self._stream.sample_aspect_ratio), *self._turned)
+        try:
+            rgb = self._scaler.rgb(frame, self._stream.sample_aspect_ratio)
+        except av.error.FFmpegError as error:
+            raise VideoError(f"its pictures ({frame.format.name}) cannot be converted to RGB") from error
+        return upright(rgb, *self._turned)
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self._stream)
+        packets = self._container.demux()
         while True:
             try:
                 packet = next(packets)
-            except StopIteration:
+            except (StopIteration, IndexError):
+                # IndexError: PyAV's own, at the end, where streams have appeared on the way (MPEG-TS).
                 return
             except (av.error.FFmpegError, OSError):
                 # The demuxer itself gave up: what came before it stands.
                 self._bad_packets += 1
                 return
-            self._packets += 1
+            if packet.pts is not None and packet.time_base:
+                ends_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._file_end_s = max(self._file_end_s, ends_s)
+            if packet.stream.index != self._stream.index:
+                continue
+            self._packets += packet.size > 0  # the last one is empty: it calls for the frames held back
             try:
                 decoded = packet.decode()
             except (av.error.FFmpegError, MemoryError):
@@ -293,6 +341,7 @@ class PyAvReader(VideoReader):
                 continue
             for frame in decoded:
                 if isinstance(frame, VideoFrame):
+                    self._damaged += frame.is_corrupt
                     yield frame
 
     def _judge(self) -> None:
@@ -311,37 +360,55 @@ class PyAvReader(VideoReader):
     @property
     def report(self) -> DecodeReport:
         """See `VideoReader.report`."""
-        notes = list(self.info.notes)
-        if self._untimed:
-            notes.append(f"{self._untimed} frames carry no time: placed by the nominal frame rate")
+        notes = [*self.info.notes, *self._timeline.notes()]
         if self._dropped:
             notes.append(f"{self._dropped} frames repeat an earlier time: passed over")
         mirrored, turns = self._turned
         if mirrored or turns:
             notes.append(f"turned upright by {90 * turns} degrees{', mirrored' if mirrored else ''}")
-        header_s = self.info.header_duration_s
-        short = header_s is not None and header_s - self._end_s > max(_TRUNCATED_S, 0.02 * header_s)
-        lacking = container_file.missing_bytes(self.info.path)
-        if lacking:
-            notes.append(f"the file lacks {lacking} bytes of what its header promises")
+        if self._damaged:
+            notes.append(f"{self._damaged} frames are damaged: shown as far as they could be decoded")
         return DecodeReport(
             decoder=f"pyav {av.__version__}",
             frames_in_header=self.info.header_frames,
             frames_decoded=self._frames,
             bad_packets=self._bad_packets,
             duration_s=self._end_s,
-            header_duration_s=header_s,
-            truncated=short or bool(lacking),
-            notes=tuple(notes),
+            header_duration_s=self.info.header_duration_s,
+            truncated=self._truncated(),
+            notes=(*notes, *self._file.notes_at_end(self.info.path)),
         )
+
+    def _truncated(self) -> bool:
+        promised_s = self.info.header_duration_s
+        if self.info.duration_is_streams and not self._timeline.n_jumps:
+            return self._file.truncated(promised_s, self._end_s)
+        if self.info.container in _DURATION_FROM_ZERO:
+            return self._file.truncated(promised_s, self._file_end_s)
+        return self._file.truncated(None, self._end_s)
 
     def close(self) -> None:
         """See `VideoReader.close`."""
         self._container.close()
 
 
-def probe(path: Path, *, max_pixels: int) -> tuple[VideoInfo, tuple[bool, int]]:
-    """Look at a file without reading it through: what its header says, and how its first frame is turned.
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the header and the first frame say.
+
+    Attributes:
+        info: from the header; its width and height are those of the first frame.
+        mirrored: the picture must be mirrored.
+        size: width and height of the first frame in its own pixels, turned upright.
+    """
+
+    info: VideoInfo
+    mirrored: bool
+    size: tuple[int, int]
+
+
+def probe(path: Path, *, max_pixels: int) -> Probe:
+    """Look at a file without reading it through.
 
     Raises:
         VideoError: as `open_container`; or the first frame cannot be decoded.
@@ -352,12 +419,15 @@ def probe(path: Path, *, max_pixels: int) -> tuple[VideoInfo, tuple[bool, int]]:
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except av.error.FFmpegError:
+            except (av.error.FFmpegError, MemoryError):
                 continue
             for frame in frames:
                 if isinstance(frame, VideoFrame):
+                    check_size(frame.width, frame.height, max_pixels)
                     mirrored, turns = orientation(frame)
+                    size = frame.width, frame.height
+                    width, height = displayed_size(*size, stream.sample_aspect_ratio)
                     if turns % 2:
-                        info = replace(info, width=info.height, height=info.width)
-                    return info, (mirrored, turns)
+                        size, width, height = size[::-1], height, width
+                    return Probe(replace(info, width=width, height=height), mirrored, size)
     raise VideoError("no frame could be decoded", hint="the file is damaged")

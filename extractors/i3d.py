@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -50,13 +51,37 @@ def _pad(x: Tensor, time: tuple[int, int], height: tuple[int, int], width: tuple
 def _max_pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
     """Max pooling with 'SAME' padding in space and none in time.
 
+    A maximum over a box is that over time, then that over the picture. Taken one after the other they run on
+    all cores also for a single clip, which the three-dimensional operator does not, and give the same bits.
     Inputs come from a ReLU, so a window that hangs over the far edge may as well see zeros: `ceil_mode`
     gives that without a padded copy.
     """
+    n_out = (x.shape[2] - kernel[0]) // stride[0] + 1
+    shifted = [x[:, :, i : i + stride[0] * (n_out - 1) + 1 : stride[0]] for i in range(kernel[0])]
+    x = reduce(torch.maximum, shifted)
+    pictures = x.transpose(1, 2).flatten(0, 1)  # a view in channels-last memory
     pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[3:], kernel[1:], stride[1:], strict=True)]
-    if all(before == 0 for before, _ in pads):
-        return F.max_pool3d(x, kernel, stride, ceil_mode=True)
-    return F.max_pool3d(_pad(x, (0, 0), pads[0], pads[1]), kernel, stride)
+    if all(before == after for before, after in pads):
+        pooled = F.max_pool2d(pictures, kernel[1:], stride[1:], [before for before, _ in pads])
+    else:
+        if any(before for before, _ in pads):
+            pictures = F.pad(pictures, (*pads[1], *pads[0]))
+        pooled = F.max_pool2d(pictures, kernel[1:], stride[1:], ceil_mode=True)
+    return pooled.reshape(x.shape[0], n_out, *pooled.shape[1:]).transpose(1, 2)
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: list[int]
+) -> Tensor:
+    """A convolution; on a processor always oneDNN's.
+
+    For a single small clip PyTorch chooses an operator of its own, which is slower and answers in the default
+    memory layout, and all that follows is slower for it.
+    """
+    on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == torch.float32
+    if on_cpu and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return torch.mkldnn_convolution(x, weight, bias, padding, stride, (1, 1, 1), 1)
+    return F.conv3d(x, weight, bias, stride, padding)
 
 
 class _Unit(nn.Conv3d):
@@ -67,12 +92,13 @@ class _Unit(nn.Conv3d):
 
     def run(self, x: Tensor, time: tuple[int, int] = (0, 0)) -> Tensor:
         k, s = self.kernel_size[1], self.stride[1]
+        if k == 1:  # a matrix product over the channels, which lie side by side
+            weight = self.weight.flatten(1)
+            return F.relu_(F.linear(x.movedim(1, -1), weight, self.bias)).movedim(-1, 1)
         pads = (time, same_padding(x.shape[3], k, s), same_padding(x.shape[4], k, s))
-        if all(before == after for before, after in pads):
-            x = F.conv3d(x, self.weight, self.bias, self.stride, [before for before, _ in pads])
-        else:
-            x = F.conv3d(_pad(x, *pads), self.weight, self.bias, self.stride)
-        return F.relu_(x)
+        if any(before != after for before, after in pads):
+            x, pads = _pad(x, *pads), ((0, 0),) * 3
+        return F.relu_(_convolve(x, self.weight, self.bias, self.stride, [before for before, _ in pads]))
 
 
 class _Mixed(nn.Module):
@@ -91,7 +117,7 @@ class _Mixed(nn.Module):
         before, after = time
         # Without padding on a side, that side's outermost frame is context alone.
         inner = x[:, :, 1 - before : x.shape[2] - 1 + after]
-        pooled = F.max_pool3d(_pad(x, time, (0, 0), (0, 0)), 3, 1, padding=(0, 1, 1))
+        pooled = _max_pool(_pad(x, time, (0, 0), (0, 0)), (3, 3, 3), (1, 1, 1))
         return torch.cat(
             (
                 self.b0.run(inner),

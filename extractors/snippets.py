@@ -42,11 +42,13 @@ class TimeGrid:
         stride_frames: grid frames from one row to the next.
         window_frames: grid frames that a row stands for.
         fps: grid frames a second.
+        lag_frames: how much later than the middle of its window a row's network looks.
     """
 
     stride_frames: int
     window_frames: int
     fps: int = GRID_FPS
+    lag_frames: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.stride_frames, self.window_frames, self.fps) < 1:
@@ -69,8 +71,8 @@ class TimeGrid:
         return start / self.fps, (start + self.window_frames) / self.fps
 
     def centres_s(self, n_rows: int) -> Float64[np.ndarray, " t"]:
-        """The centre of each row's window in seconds."""
-        first = self.window_frames / 2
+        """The middle of what each row's network sees, in seconds."""
+        first = self.window_frames / 2 + self.lag_frames
         centres: Float64[np.ndarray, " t"] = (np.arange(n_rows) * self.stride_frames + first) / self.fps
         return centres
 
@@ -86,7 +88,9 @@ class TimeGrid:
 
 
 SNIPPETS = TimeGrid(stride_frames=SNIPPET_FRAMES, window_frames=SNIPPET_FRAMES)
-DENSE = TimeGrid(stride_frames=8, window_frames=8)  # I3D's own temporal stride
+# I3D's own temporal stride. 'SAME' padding is one frame longer behind than in front wherever a stride meets
+# an even length, so row k's receptive field is centred on frame 8 k + 5, not between 8 k + 3 and 8 k + 4.
+DENSE = TimeGrid(stride_frames=8, window_frames=8, lag_frames=1.5)
 GRIDS = {"snippet": SNIPPETS, "dense": DENSE}
 
 

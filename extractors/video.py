@@ -29,7 +29,27 @@ from extractors.errors import OptionError, VideoError
 DECODERS = ("pyav", "decord")
 # Endings that a folder is searched for; a file that is named is tried whatever its ending.
 VIDEO_ENDINGS = frozenset(
-    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
 )
 MAX_PIXELS = 33_177_600  # 7680 x 4320, pixels of one frame
 MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
@@ -60,12 +80,14 @@ class VideoInfo:
         path: the file.
         container: FFmpeg's name of the format.
         codec: the video stream's codec.
-        width: of the displayed picture, pixels (rotated upright, square pixels).
+        width: of a picture with square pixels. With PyAV it is not yet turned: frames say how they stand.
         height: likewise.
         header_fps: average frame rate; 0 where absent.
         header_frames: number of frames; 0 where absent.
         header_duration_s: of the video stream, else of the file, seconds; None where absent.
         stream_index: which stream is read.
+        duration_is_streams: the duration is the video stream's own. A file's may count sound that is longer.
+        n_streams: video streams in the file, cover pictures not counted.
         notes: what a person should know, one sentence each.
     """
 
@@ -78,6 +100,8 @@ class VideoInfo:
     header_frames: int
     header_duration_s: float | None
     stream_index: int
+    duration_is_streams: bool = False
+    n_streams: int = 1
     notes: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,29 @@ def _silence(output: Any, stream: Any, seconds: float) -> None:
     output.mux(stream.encode())
 
 
+def make_growing(path: Path, sizes: Sequence[tuple[int, int]], frames_each: int = 10) -> Path:
+    """Write an MJPEG stream at 25 fps whose pictures change their size on the way."""
+    stamps = count()
+    with av.open(f"file:{path}", "w") as output:
+        stream = output.add_stream(MJPEG.name, rate=FPS)
+        stream.width, stream.height = sizes[0]
+        stream.pix_fmt = MJPEG.pix_fmt
+        for size in sizes:
+            encoder = av.CodecContext.create(MJPEG.name, "w")
+            encoder.width, encoder.height = size
+            encoder.pix_fmt, encoder.time_base = MJPEG.pix_fmt, Fraction(1, FPS)
+            encoder.options = dict(MJPEG.options)
+            for number in range(frames_each):
+                stamp = next(stamps)
+                frame = av.VideoFrame.from_ndarray(picture(stamp, *size), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, FPS)
+                for packet in encoder.encode(frame):
+                    packet.stream, packet.time_base = stream, Fraction(1, FPS)
+                    packet.pts = packet.dts = stamp
+                    output.mux(packet)
+    return path
+
+
 def make_audio(path: Path, seconds: float = 1.0) -> Path:
     """Write a file that has sound alone."""
     with av.open(f"file:{path}", "w") as output:
@@ -192,6 +216,13 @@ def remux(source: Path, target: Path, *, before: Sequence[str] = (), after: Sequ
     return target
 
 
+def packet_spans(path: Path) -> list[tuple[int, int]]:
+    """Position and size of each packet of the first video stream, in the order of storage."""
+    with av.open(f"file:{path}") as container:
+        packets = container.demux(container.streams.video[0])
+        return [(packet.pos, packet.size) for packet in packets if packet.size]
+
+
 def boxes(data: bytes | bytearray, start: int = 0, end: int | None = None) -> list[tuple[bytes, int, int]]:
     """The boxes of an mp4 file between two positions: (kind, start of the box, end of the box)."""
     found = []
@@ -205,8 +236,8 @@ def boxes(data: bytes | bytearray, start: int = 0, end: int | None = None) -> li
 
 def box(data: bytes | bytearray, *kinds: bytes) -> tuple[int, int]:
     """Start and end of the first box along a path such as moov, trak, mdia, mdhd."""
-    start, end = 0, len(data)
+    inner, end = 0, len(data)
     for kind in kinds:
-        start, end = next((a, b) for k, a, b in boxes(data, start, end) if k == kind)
-        inner, start = (start, end), start + 8
-    return inner
+        start, end = next((a, b) for k, a, b in boxes(data, inner, end) if k == kind)
+        inner = start + 8
+    return inner - 8, end

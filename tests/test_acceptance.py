@@ -1,10 +1,14 @@
 """The main job on real footage: slow, and only where the development data is."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from ascnet_cli.detect import DetectOptions, collect, detect_all, load_detector
 from ascnet_cli.evaluation.detection import evaluate
+from ascnet_cli.segments import Segment
 from tests.stitching import KNOWN, Piece, random_timeline, stitch
 
 pytestmark = pytest.mark.slow
@@ -56,3 +60,15 @@ def test_a_cut_at_7_3_seconds_is_found_within_a_snippet(detector, data_folder, t
     best = {d.label: d for d in sorted(detections, key=lambda one: one.score)}
     assert best["juggling soccer ball"].segment.end_s == pytest.approx(7.3, abs=0.64)
     assert best["arm wrestling"].segment.start_s == pytest.approx(7.3, abs=0.64)
+
+
+def test_the_example_clips_actions_are_found(detector):
+    """What `make demo` shows: every action of the truth, first of its class."""
+    folder = Path(__file__).resolve().parents[1] / "examples" / "mocap"
+    (annotated,) = json.loads((folder / "mocap.json").read_text())["database"].values()
+    truth = [(a["label"], Segment(*map(float, a["segment"]))) for a in annotated["annotations"]]
+    found = detect(detector, folder / "mocap.mp4")
+    result = evaluate({"mocap.mp4": truth}, found, [0.5])
+    assert result.map[0] >= 0.9, result
+    # No more other segments than real ones.
+    assert len(found["mocap.mp4"]) <= 2 * len(truth)

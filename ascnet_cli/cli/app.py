@@ -38,7 +38,7 @@ class Terminated(BaseException):
     """SIGTERM: unwinds like Ctrl-C, so that what is finished gets written."""
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -49,8 +49,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
+        bool | None,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop."),
+    ] = None,
 ) -> None:
     """Find when actions happen in long, untrimmed videos: a video file in, a list of segments out."""
     del version
@@ -71,7 +72,7 @@ def _run() -> int:
     """Run the command; its exit code. What a person can act on is said in one line and a hint."""
     try:
         # Without its "standalone mode" typer returns the code of an Exit, and 130 after Ctrl-C.
-        code = app(standalone_mode=False)
+        code = app(prog_name="ascnet", standalone_mode=False)
     except AscnetError as error:
         return _say_error(str(error), error.hint, error.exit_code)
     except TyperException as error:

@@ -30,7 +30,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        abandon(sys.stderr if self.stderr else sys.stdout)
+        abandon((sys.stderr if self.stderr else sys.stdout).fileno())
 
 
 def errors() -> Console:

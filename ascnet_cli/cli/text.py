@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import Any
 
 
 def one_line(text: str) -> str:
@@ -19,14 +19,14 @@ def counted(n: int, noun: str) -> str:
 
 def say(line: str) -> None:
     """Put one line on standard error."""
-    stream = _open(sys.stderr)
+    stream: Any = sys.stderr  # None where whoever started us has closed it
     if stream is None:
         return
     try:
         stream.write(one_line(line) + "\n")
         stream.flush()
     except BrokenPipeError:
-        abandon(stream)
+        abandon(stream.fileno())
 
 
 def write_stdout(text: str) -> None:
@@ -34,7 +34,7 @@ def write_stdout(text: str) -> None:
 
     A reader that has seen enough (`| head`) is no error: what it does not want goes nowhere.
     """
-    stream = _open(sys.stdout)
+    stream: Any = sys.stdout  # None where whoever started us has closed it
     if stream is None:
         return
     try:
@@ -42,20 +42,15 @@ def write_stdout(text: str) -> None:
         stream.buffer.write(text.encode("utf-8", "backslashreplace"))
         stream.flush()
     except OSError as error:
-        abandon(stream)  # what is left in the buffer must not fail again when the process ends
+        abandon(stream.fileno())  # what is left in the buffer must not fail again when the process ends
         if not isinstance(error, BrokenPipeError):
             raise
 
 
-def _open(stream: TextIO | None) -> TextIO | None:
-    """A standard stream, or None where whoever started us has closed it."""
-    return stream
-
-
-def abandon(stream: TextIO) -> None:
-    """Send what was and will be written to a stream nowhere."""
+def abandon(fileno: int) -> None:
+    """Send what was and will be written to an open file nowhere."""
     sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, stream.fileno())
+    os.dup2(sink, fileno)
     os.close(sink)
 
 

@@ -171,11 +171,6 @@ def _read(path: Path) -> bytes:
         ) from error
     if not data:
         raise CheckpointError(f"{path} is empty", hint=_MADE_BY)
-    if data[:1] == b"\x80" or data[:2] == b"PK":
-        raise CheckpointError(
-            f"{path} is a pickle or a zip archive, not an ascnet checkpoint; ascnet never unpickles",
-            hint="give the .safetensors file that `ascnet train` wrote.",
-        )
     return data
 
 
@@ -183,6 +178,12 @@ def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        # Only now: a safetensors file may begin with the same bytes, which are its header's length.
+        if data[:1] == b"\x80" or data[:2] == b"PK":
+            raise CheckpointError(
+                f"{path} is a pickle or a zip archive, not an ascnet checkpoint; ascnet never unpickles",
+                hint="give the .safetensors file that `ascnet train` wrote.",
+            ) from error
         raise CheckpointError(
             f"{path} is damaged, or not a safetensors file: {error}", hint=_MADE_BY
         ) from error

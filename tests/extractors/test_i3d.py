@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from extractors.errors import OptionError
 from extractors.i3d import I3D, I3DStream, load_i3d, same_padding
+from extractors.snippets import DENSE
 from weights.architecture import i3d_shapes
 from weights.store import load
 
@@ -166,6 +167,16 @@ def test_a_stream_of_the_shipped_weights_equals_one_pass(shipped):
     with torch.inference_mode():
         whole = network.feature_map(frames.unsqueeze(0)).mean((3, 4))[0].T
     assert relative_error(run_stream(network, frames, [32, 16]), whole) < 1e-5
+
+
+def test_the_dense_grid_lies_where_the_network_looks(small):
+    """Composing kernels, strides and padding gives the frame that a row's receptive field is centred on."""
+    position = 0.0  # of row 0, walked back from the last operator to the frames
+    for stage in reversed(small.stages()):
+        before, _ = same_padding(2 * stage.kernel, stage.kernel, stage.stride)
+        position = position * stage.stride - before + (stage.kernel - 1) / 2
+    middle_s = (position + 0.5) / DENSE.fps  # a frame is shown for one grid step
+    assert DENSE.centres_s(1)[0] == pytest.approx(middle_s, abs=1e-12)
 
 
 def test_a_stream_ends_on_a_whole_position(small):

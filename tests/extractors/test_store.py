@@ -39,7 +39,9 @@ def test_names_with_two_endings_do_not_meet(tmp_path):
     assert not set(paths_of(tmp_path, "a.mp4")) & set(paths_of(tmp_path, "a.avi"))
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "no sidecar", "no data", "not json", "shape"])
+@pytest.mark.parametrize(
+    "damage", ["flip", "truncate", "empty", "no sidecar", "no data", "not json", "shape"]
+)
 def test_damage_is_found_and_says_what_to_do(tmp_path, features, damage):
     path = save_features(tmp_path, "a.mp4", features, SOURCE)
     sidecar = path.with_suffix(".json")
