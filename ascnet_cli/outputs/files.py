@@ -19,7 +19,6 @@ WRITERS: Mapping[str, Writer] = MappingProxyType({"csv": csv_file.write, "json":
 READERS: Mapping[str, Reader] = MappingProxyType({"csv": csv_file.read, "json": activitynet.read})
 
 
-
 def format_of(path: Path, format: str | None = None) -> str:
     """The format that a file has by its ending, or the one asked for.
 

@@ -349,7 +349,7 @@ def test_damaged_weights_are_named_with_both_hashes(clip, tmp_path, monkeypatch)
     copy.write_bytes(known.path.read_bytes())
     damaged(copy)
     monkeypatch.setattr(registry, "_PACKAGE", package)
-    monkeypatch.setattr("ascnet_cli.detect.load", load)
+    monkeypatch.setattr("ascnet_cli.detector.load", load)
     code, error, _ = refused("detect", clip)
     assert code == 5
     assert known.sha256 in error

@@ -9,15 +9,8 @@ import pytest
 import torch
 
 from ascnet_cli.config import network_config
-from ascnet_cli.detect import (
-    DetectOptions,
-    VideoInput,
-    check_features_folder,
-    check_labels,
-    collect,
-    detect_all,
-    load_detector,
-)
+from ascnet_cli.detect import DetectOptions, check_features_folder, check_labels, detect_all
+from ascnet_cli.detector import load_detector
 from ascnet_cli.errors import (
     CheckpointError,
     FeatureError,
@@ -26,6 +19,7 @@ from ascnet_cli.errors import (
     VideoError,
     WeightsError,
 )
+from ascnet_cli.inputs import VideoInput, collect
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import save_checkpoint
 from ascnet_cli.model.scores import Scores
@@ -203,7 +197,7 @@ def test_a_sidecar_without_a_decode_report_is_refused(tmp_path):
     del content["decode_report"]
     sidecar.write_text(json.dumps(content))
     (outcome,) = detect_all(collect([tmp_path / "a.mp4.npy"]), detector, DetectOptions())
-    assert "no proper decode report" in outcome.error
+    assert "lacks 'decode_report'" in outcome.error
     assert outcome.exit_code == 5
 
 

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from ascnet_cli.config_kinetics import KINETICS400, KineticsConfig
-from ascnet_cli.detect import DetectOptions, Detector, VideoInput, detect_all, load_detector
+from ascnet_cli.detect import DetectOptions, detect_all
+from ascnet_cli.detector import load_detector
 from ascnet_cli.evaluation.detection import evaluate
+from ascnet_cli.inputs import VideoInput
 from ascnet_cli.localization.proposals import TimeAxis, localize
 from ascnet_cli.model.kinetics import KineticsModel, moving_mean, peak_mean, softmax
 from ascnet_cli.segments import Detection, Segment
@@ -90,7 +92,10 @@ def segments(
     grid = stored.grid
     centres = grid.centres_s(len(p))
     axis = TimeAxis(
-        first_s=float(centres[0]), step_s=grid.step_s, window_s=grid.step_s, duration_s=stored.duration_s
+        first_s=float(centres[0]),
+        step_s=grid.step_s,
+        window_s=2 * float(centres[0]),
+        duration_s=stored.duration_s,
     )
     return localize(p, None, peak_mean(p, config.peak_rows), model.labels, axis, config.localization)
 
@@ -115,8 +120,7 @@ def main() -> None:
     """Print the table."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "kinetics_settings"
     videos = list(prepare(folder))
-    detector: Detector = load_detector(device="cpu")
-    model = detector.model
+    model = load_detector(device="cpu").model
     if not isinstance(model, KineticsModel):
         raise TypeError("the default model is another one")
     truth = {name: t for name, _, t in videos}

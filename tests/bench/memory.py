@@ -41,7 +41,7 @@ def make_video(path: Path, seconds: int) -> None:
 
 def extract(path: Path) -> None:
     """In the child: extract, and print rows, seconds and the peak."""
-    from ascnet_cli.detect import load_detector
+    from ascnet_cli.detector import load_detector
 
     detector = load_detector(device="cpu")
     started = time.monotonic()
