@@ -89,6 +89,7 @@ class FeatureRecipe:
             "dim": self.dim,
             "flow": self.flow,
             "fps": self.grid.fps,
+            "lag_frames": self.grid.lag_frames,
             "precision": self.precision,
             "resize": f"shorter side {RESIZE_SIDE}, bilinear",
             "streams": list(self.streams),
