@@ -19,7 +19,8 @@ from jaxtyping import Float64, UInt8
 from extractors import container as container_file
 from extractors.decode_pyav import Probe, probe
 from extractors.errors import OptionError, VideoError
-from extractors.video import DecodeReport, Frame, VideoReader, resized
+from extractors.pictures import resized
+from extractors.video import DecodeReport, Frame, VideoReader
 
 # Containers whose frames decord drops, doubles or shows at the wrong time.
 _MISREAD = {"mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}

@@ -17,23 +17,20 @@ import av.filter
 import av.stream
 import numpy as np
 from av.format import Flags
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from extractors import container as container_file
 from extractors.errors import VideoError
+from extractors.pictures import Scaler, displayed_size, orientation, upright
 from extractors.video import (
     MAX_BAD_PACKETS,
-    MAX_PIXELS,
     MIN_SIDE,
     DecodeReport,
     Frame,
     VideoInfo,
     VideoReader,
-    displayed_size,
-    resized,
 )
 
 # Containers that hold video files; never playlists, scripts, devices or network descriptions.
@@ -43,8 +40,6 @@ FORMATS = (
 )
 # These give no duration of a stream but that of the file: from time 0 to the end of what ends last.
 _DURATION_FROM_ZERO = ("matroska,webm", "flv")
-# Exact and repeatable conversion: no approximations that depend on the processor.
-_SCALE_FLAGS = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 # The decoder itself refuses to make room for pictures this many times over the limit; the limit is held
 # frame by frame. The room between the two lets a header be read, so that its size can be named.
 _ROOM_OVER_LIMIT = 4
@@ -159,86 +154,6 @@ def header_info(path: Path, container: av.container.InputContainer, stream: Vide
     )
 
 
-class _Scaler:
-    """Resizes and converts to RGB through one filter graph, rebuilt when the incoming picture changes."""
-
-    def __init__(self, short_side: int | None, time_base: Fraction) -> None:
-        self._short_side = short_side
-        self._time_base = time_base
-        self._key: tuple[object, ...] = ()
-        self._graph: av.filter.Graph | None = None
-
-    def rgb(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> UInt8[np.ndarray, "h w 3"]:
-        key = (
-            frame.width,
-            frame.height,
-            frame.format.name,
-            frame.colorspace,
-            frame.color_range,
-            pixel_aspect,
-        )
-        if self._graph is None or key != self._key:
-            self._graph, self._key = self._build(frame, pixel_aspect), key
-        frame.pts = None
-        self._graph.push(frame)
-        scaled = self._graph.pull()
-        if not isinstance(scaled, VideoFrame):
-            raise VideoError("the picture could not be converted to RGB")
-        pixels: UInt8[np.ndarray, "h w 3"] = scaled.to_ndarray()
-        return pixels
-
-    def _build(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> av.filter.Graph:
-        width, height = displayed_size(frame.width, frame.height, pixel_aspect)
-        width, height = resized(width, height, self._short_side)
-        if width * height > MAX_PIXELS:
-            raise VideoError(
-                f"a picture of {frame.width}x{frame.height} is too long and narrow to be resized"
-            )
-        graph = av.filter.Graph()
-        graph.threads = 1
-        source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base
-        )
-        scale = graph.add("scale", f"{width}:{height}:flags={_SCALE_FLAGS}")
-        pixel_format = graph.add("format", "pix_fmts=rgb24")
-        sink = graph.add("buffersink")
-        source.link_to(scale)
-        scale.link_to(pixel_format)
-        pixel_format.link_to(sink)
-        graph.configure()
-        return graph
-
-
-def orientation(frame: VideoFrame) -> tuple[bool, int]:
-    """How a decoded picture must be turned to stand upright: (mirror left to right, quarter turns).
-
-    The display matrix rotates about the origin, and a negative determinant mirrors. Quarter turns are
-    counter-clockwise, as `numpy.rot90` counts, and come after the mirroring.
-    """
-    every: Any = frame.side_data  # typed as if its keys were strings alone
-    side_data = every.get(SideDataType.DISPLAYMATRIX)
-    if side_data is None:
-        return False, 0
-    # 3 x 3, row by row; 16.16 fixed point in the four numbers that turn and mirror.
-    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(side_data), dtype="<i4")[:5])
-    mirrored = a * d - b * c < 0
-    if mirrored:  # take the mirroring of the decoded picture out: what is left turns it
-        a, b = -a, -b
-    degrees = -np.degrees(np.arctan2(b, a))
-    return mirrored, round(degrees / 90) % 4
-
-
-def upright(
-    rgb: UInt8[np.ndarray, "h w 3"], mirrored: bool, quarter_turns: int
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Apply what `orientation` found; always C-contiguous."""
-    if mirrored:
-        rgb = rgb[:, ::-1]
-    if quarter_turns:
-        rgb = np.rot90(rgb, quarter_turns)
-    return np.ascontiguousarray(rgb)
-
-
 class PyAvReader(VideoReader):
     """See `extractors.video.open_video`."""
 
@@ -247,7 +162,7 @@ class PyAvReader(VideoReader):
         self._max_pixels = max_pixels
         self._file = container_file.file_state(path)
         self.info = header_info(path, self._container, self._stream)
-        self._scaler = _Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
+        self._scaler = Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
         restarts: Any = Flags.ts_discont.value
         restarting = bool(self._container.format.flags & restarts)
         self._longest_gap_s = (

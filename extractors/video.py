@@ -17,7 +17,6 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -215,26 +214,6 @@ def check_file(path: Path) -> None:
         raise VideoError("not a regular file", hint="copy it to a file first")
     if status.st_size == 0:
         raise VideoError("not a video (empty file)", hint="copy or download it again")
-
-
-def displayed_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height with square pixels: the wider direction of a pixel is stretched.
-
-    An aspect outside [1/4, 4] is taken for a damaged header and ignored.
-    """
-    if not pixel_aspect or not Fraction(1, 4) <= pixel_aspect <= 4:
-        return width, height
-    if pixel_aspect >= 1:
-        return max(round(width * pixel_aspect), 1), height
-    return width, max(round(height / pixel_aspect), 1)
-
-
-def resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
-    """Width and height after the shorter side has been made `short_side` pixels long."""
-    if short_side is None:
-        return width, height
-    scale = Fraction(short_side, min(width, height))
-    return max(round(width * scale), short_side), max(round(height * scale), short_side)
 
 
 def find_videos(folder: Path) -> list[Path]:

@@ -16,15 +16,14 @@ import pytest
 
 from extractors.decode_pyav import open_container
 from extractors.errors import OptionError, VideoError
+from extractors.pictures import displayed_size, resized
 from extractors.video import (
     MAX_PIXELS,
     DecodeReport,
     VideoInfo,
     check_file,
-    displayed_size,
     find_videos,
     open_video,
-    resized,
 )
 from tests import synthetic
 from tests.synthetic import make_video, picture, read_index
