@@ -12,7 +12,7 @@ import numpy as np
 from weights.architecture import STREAMS, i3d_shapes
 from weights.errors import WeightsError
 from weights.files import parse_safetensors, read_bounded, sha256_hex, tensors_sha256
-from weights.layouts import check_names
+from weights.layouts import check_shapes
 from weights.r50 import ARCHITECTURE as R50
 from weights.r50 import check_r50, is_r50
 from weights.registry import WeightsEntry, entry
@@ -136,14 +136,7 @@ def check_i3d(arrays: Mapping[str, np.ndarray], stream: str, what: str) -> None:
     if stream not in STREAMS:
         raise WeightsError(f"{what}: its stream is {stream!r}, not one of {', '.join(STREAMS)}")
     shapes = i3d_shapes("rgb" if stream == "rgb" else "flow")
-    check_names(shapes, arrays, what)
-    wrong = [
-        f"{name} has shape {arrays[name].shape}, not {shape}"
-        for name, shape in shapes.items()
-        if arrays[name].shape != shape
-    ]
-    if wrong:
-        raise WeightsError(f"{what}: not I3D ({stream}): " + "; ".join(wrong[:5]))
+    check_shapes(shapes, arrays, what, f"I3D ({stream})")
 
 
 def _check(data: bytes, sha256: str, name: str, what: str, fix: str) -> CheckedFile:

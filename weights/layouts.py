@@ -249,6 +249,24 @@ def check_names(expected: Iterable[str], found: Iterable[str], what: str) -> Non
         )
 
 
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray], what: str, network: str
+) -> None:
+    """See that the tensors are those that are expected, each of its shape.
+
+    Raises:
+        WeightsError: they are not; the message gives the first five differences.
+    """
+    check_names(expected, arrays, what)
+    wrong = [
+        f"{name} has shape {arrays[name].shape}, not {shape}"
+        for name, shape in expected.items()
+        if arrays[name].shape != shape
+    ]
+    if wrong:
+        raise WeightsError(f"{what}: not {network}: " + "; ".join(wrong[:5]))
+
+
 def fold_batch_norm(
     kernel_OITHW: Float64[np.ndarray, "o i t h w"],
     gain_O: Float64[np.ndarray, " o"],

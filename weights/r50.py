@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from weights.errors import WeightsError
-from weights.layouts import check_names
+from weights.layouts import check_shapes
 
 ARCHITECTURE = "i3d_r50"
 STEM = "blocks.0.conv.weight"
@@ -50,14 +50,7 @@ def check_r50(arrays: Mapping[str, np.ndarray], what: str) -> None:
         WeightsError: they are not; the message gives the first five differences.
     """
     shapes = _shapes()
-    check_names(shapes, arrays, what)
-    wrong = [
-        f"{name} has shape {arrays[name].shape}, not {shape}"
-        for name, shape in shapes.items()
-        if arrays[name].shape != shape
-    ]
-    if wrong:
-        raise WeightsError(f"{what}: not {ARCHITECTURE}: " + "; ".join(wrong[:5]))
+    check_shapes(shapes, arrays, what, ARCHITECTURE)
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:

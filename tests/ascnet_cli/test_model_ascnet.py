@@ -15,16 +15,6 @@ from ascnet_cli.model import equations
 from ascnet_cli.model.ascnet import AscNet, inference_positions
 from ascnet_cli.model.queries import SemanticQueries
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: more threads only wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 LABELS = ("dive", "throw", "jump", "run")
 SELECTORS = ["fixed", "literal", "attention", "none"]
 BY_TIME = {  # the axis of time of each output that has one

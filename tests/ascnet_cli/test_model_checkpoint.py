@@ -19,16 +19,6 @@ from ascnet_cli.model import checkpoint
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: more threads only wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 LABELS = ("dive", "throw")
 RECIPE = {"backbone": "i3d", "context": "snippet", "fps": 25.0, "flow": {"algorithm": "tv-l1", "bound": 20}}
 

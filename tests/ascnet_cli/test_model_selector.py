@@ -7,16 +7,6 @@ from hypothesis import strategies as st
 
 from ascnet_cli.model import selector
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: more threads only wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 SELECTORS = ["fixed", "literal", "attention", "none"]
 
 

@@ -30,15 +30,6 @@ class RandomUnit:
     variance: np.ndarray
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small run faster on one thread, the more so on a busy machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 @pytest.fixture
 def small_i3d(monkeypatch):
     """Make every I3D of this test an eighth as wide."""
