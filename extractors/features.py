@@ -215,7 +215,9 @@ class Extractor:
                 if progress is not None:
                     progress(n_frames / grid.fps, total_s)
             report = reader.report
-        values = np.concatenate([rows[stream].rows() for stream in self.recipe.streams], axis=1)
+        # One stream at a time: the rows of a long video are worth not having twice.
+        parts = [rows.pop(stream).rows() for stream in self.recipe.streams]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if not np.isfinite(values).all():
             raise VideoError(
                 "its features came out as NaN or infinite", hint="try --device cpu, and verify the weights"
