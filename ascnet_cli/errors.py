@@ -17,6 +17,7 @@ __all__ = [
     "OutputError",
     "PredictionsError",
     "StorageError",
+    "TrainingError",
     "VideoError",
     "WeightsError",
 ]
@@ -30,3 +31,9 @@ class PredictionsError(AscnetError):
     """A file of segments or annotations that does not say what it must say."""
 
     exit_code = 5
+
+
+class TrainingError(AscnetError):
+    """A training that cannot go on: nothing to learn from, or a loss that is no number any more."""
+
+    exit_code = 4

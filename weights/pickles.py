@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -53,6 +53,23 @@ class _NumpyUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it refers to {pid!r} outside of the file")
 
 
+def _latin1(text: str, codec: str) -> bytes:
+    """How Python 3 writes bytes into a pickle that Python 2 could read; no other codec."""
+    if codec != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the codec {codec!r}")
+    return text.encode("latin1")
+
+
+class _ObjectUnpickler(_NumpyUnpickler):
+    """The same, for arrays that Python 2, or an older numpy, may have written."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - pickle's own signature
+        """Look a name up in the allow-list, or the one function that old pickles write bytes with."""
+        if (module_name, global_name) == ("_codecs", "encode"):
+            return _latin1
+        return super().find_class(module_name, global_name)
+
+
 def load_numpy_pickle(data: bytes, what: str) -> dict[str, np.ndarray]:
     """Unpickle nested dictionaries of numpy arrays.
 
@@ -74,6 +91,38 @@ def load_numpy_pickle(data: bytes, what: str) -> dict[str, np.ndarray]:
             f"{what}: not a pickle of plain numpy arrays: {error}",
             hint="It was not run. Take the file from its publisher; other pickles are refused.",
         ) from error
+
+
+def load_object_array(file: BinaryIO, what: str) -> np.ndarray:
+    """Read a `.npy` file whose entries may be lists, text or arrays, which numpy stores as a pickle.
+
+    Args:
+        file: open for reading bytes.
+        what: the file, for messages.
+
+    Raises:
+        WeightsError: it is damaged, or its pickle asks for anything but numpy arrays.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read_header = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if not dtype.hasobject:
+            file.seek(0)
+            plain: np.ndarray = np.load(file, allow_pickle=False)
+            return plain
+        # Python 2 wrote text and bytes alike: latin1 keeps every byte of both.
+        content = _ObjectUnpickler(file, encoding="latin1").load()
+        if not isinstance(content, np.ndarray) or content.shape != shape:
+            raise TypeError(f"it holds no array of shape {shape}")
+    except _FAILURES as error:
+        raise WeightsError(
+            f"{what}: not an array of numbers, text and lists: {error}",
+            hint="It was not run. Take the file from its publisher; other pickles are refused.",
+        ) from error
+    return content
 
 
 def _flatten(content: object, place: str) -> Mapping[str, np.ndarray]:

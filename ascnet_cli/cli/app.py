@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from ascnet_cli.cli import detect, weights
+from ascnet_cli.cli import datasets, detect, evaluate, weights
 from ascnet_cli.cli.text import say, tolerate_any_character
 from weights.errors import AscnetError
 
@@ -29,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("detect")(detect.detect)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(weights.app, name="weights")
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -28,20 +28,22 @@ Then:
    error is for the caller to say.
 8. Without any ground truth at all there is no mAP: an error.
 
-An empty segment cannot occur: `Segment` refuses it.
+A `Segment` is never empty. Rounded to snippets (`protocols`, `wtalc`) an instance can be: its tIoU with
+anything is 0, so that it counts as one that was not found; an empty prediction is a false positive.
 
 Source: "ActivityNet Challenge 2016" detection task and its public evaluation; AP: M. Everingham et al.,
 "The PASCAL Visual Object Classes Challenge: A Retrospective", section 3.2 (2015).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64, Int64
 
 from ascnet_cli.errors import PredictionsError
+from ascnet_cli.evaluation.columns import Columns, to_columns
+from ascnet_cli.evaluation.matching import Matches, match
 from ascnet_cli.segments import Detection, Segment
 
 
@@ -93,35 +95,77 @@ def evaluate(
         PredictionsError: there is no ground truth.
         ValueError: thresholds are missing or out of range.
     """
-    truth_by_class: dict[str, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
-    for video, instances in ground_truth.items():
-        for label, segment in instances:
-            truth_by_class[label][video].append(segment)
-    if not truth_by_class:
+    return evaluate_columns(to_columns(ground_truth, predictions), ground_truth, tious, classes=classes)
+
+
+def evaluate_columns(
+    columns: Columns, evaluated: Iterable[str], tious: Sequence[float], *, classes: Iterable[str] = ()
+) -> EvaluationResult:
+    """The same for many predictions at once, without an object for each.
+
+    Args:
+        columns: ground truth and predictions.
+        evaluated: names of the videos that the ground truth lists, those without any instance too.
+        tious: thresholds, each in (0, 1].
+        classes: names that are classes even where no ground truth has them.
+
+    Raises:
+        PredictionsError: there is no ground truth.
+        ValueError: thresholds are missing or out of range.
+    """
+    listed = set(evaluated)
+    if not len(columns.truth):
         raise PredictionsError(
-            f"no ground truth to evaluate against: {len(ground_truth)} videos, none with a segment",
+            f"no ground truth to evaluate against: {len(listed)} videos, none with a segment",
             hint="check that the annotations are those of the right data set and subset",
         )
-    found_by_class: dict[str, dict[str, list[Detection]]] = defaultdict(lambda: defaultdict(list))
-    for video, detections in predictions.items():
-        for detection in detections:
-            found_by_class[detection.label][video].append(detection)
-
-    labels = sorted(truth_by_class)
-    ap_CK = np.stack([average_precision(truth_by_class[c], found_by_class.get(c, {}), tious) for c in labels])
+    matches = match_classes(columns, tious)
+    labels = list(matches)
+    ap_CK = np.stack([found.average_precision() for found in matches.values()])
     map_K = ap_CK.mean(axis=0)
+    predicted = {columns.labels[number] for number in np.unique(columns.found.label)}
     return EvaluationResult(
         tious=tuple(float(tiou) for tiou in tious),
         per_class={label: tuple(ap_K.tolist()) for label, ap_K in zip(labels, ap_CK, strict=True)},
-        instances={c: sum(len(segments) for segments in truth_by_class[c].values()) for c in labels},
+        instances={label: found.taken.shape[1] for label, found in matches.items()},
         map=tuple(map_K.tolist()),
         average=float(map_K.mean()),
-        n_videos=len(ground_truth),
-        n_predictions=sum(len(found) for c in labels for found in found_by_class.get(c, {}).values()),
+        n_videos=len(listed),
+        n_predictions=sum(len(found.order) for found in matches.values()),
         absent_classes=tuple(sorted(set(classes) - set(labels))),
-        unknown_labels=tuple(sorted(set(found_by_class) - set(labels) - set(classes))),
-        unknown_videos=tuple(sorted(video for video in predictions if video not in ground_truth)),
+        unknown_labels=tuple(sorted(predicted - set(labels) - set(classes))),
+        unknown_videos=tuple(sorted(set(columns.videos) - listed)),
     )
+
+
+def match_classes(columns: Columns, tious: Sequence[float]) -> dict[str, Matches]:
+    """Who took whom, for each class with ground truth, by name.
+
+    `Matches` speaks of the class's own rows: `rows_of_class` says which of all rows these are.
+
+    Raises:
+        ValueError: thresholds are missing or out of range.
+    """
+    truth_of, found_of = rows_of_class(columns.truth.label), rows_of_class(columns.found.label)
+    nothing = np.zeros(0, dtype=np.int64)
+    matches: dict[str, Matches] = {}
+    for number, rows in truth_of.items():
+        found = found_of.get(number, nothing)
+        matches[columns.labels[number]] = match(
+            columns.truth.rows(rows), columns.found.rows(found), columns.score[found], tious
+        )
+    return matches
+
+
+def rows_of_class(label: Int64[np.ndarray, " n"]) -> dict[int, Int64[np.ndarray, " m"]]:
+    """The rows of each class that has some, classes and rows rising."""
+    rows = np.argsort(label, kind="stable")
+    numbers, begins = np.unique(label[rows], return_index=True)
+    ends = np.append(begins, len(rows))[1:]
+    return {
+        number: rows[begin:end]
+        for number, begin, end in zip(numbers.tolist(), begins.tolist(), ends.tolist(), strict=True)
+    }
 
 
 def average_precision(
@@ -139,65 +183,6 @@ def average_precision(
     Raises:
         ValueError: there is no ground truth, or thresholds are missing or out of range.
     """
-    if not len(tious) or not all(0 < tiou <= 1 for tiou in tious):
-        raise ValueError(f"tIoU thresholds must lie in (0, 1], at least one: not {tuple(tious)}")
-    n_truth = sum(len(segments) for segments in ground_truth.values())
-    if n_truth == 0:
-        raise ValueError("average precision is not defined for a class without ground truth")
-
-    videos = sorted(video for video, found in predictions.items() if found)
-    scores: list[float] = []
-    hits: list[Bool[np.ndarray, "k p"]] = [np.zeros((len(tious), 0), dtype=bool)]
-    for video in videos:
-        found = sorted(predictions[video], key=lambda d: (-d.score, d.segment))
-        scores.extend(detection.score for detection in found)
-        hits.append(_match([d.segment for d in found], sorted(ground_truth.get(video, ())), tious))
-    # Stable: within equal scores the order of the videos' names, starts and ends stays.
-    by_score = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    return _interpolated(np.concatenate(hits, axis=1)[:, by_score], n_truth)
-
-
-def _match(
-    found: Sequence[Segment], truth: Sequence[Segment], tious: Sequence[float]
-) -> Bool[np.ndarray, "k p"]:
-    """Which predictions of one class in one video are true positives (point 2 above).
-
-    Args:
-        found: P predictions in the order in which they may choose.
-        truth: M ground-truth segments; of equally good ones the first is taken.
-        tious: K thresholds.
-    """
-    hits_KP = np.zeros((len(tious), len(found)), dtype=bool)
-    if not truth or not found:
-        return hits_KP
-    tiou_PM = _pairwise_tiou(found, truth)
-    reaches_KPM = tiou_PM >= np.asarray(tious, dtype=np.float64)[:, None, None]
-    free_KM = np.ones((len(tious), len(truth)), dtype=bool)
-    rows_K = np.arange(len(tious))
-    for p in np.flatnonzero(reaches_KPM.any(axis=(0, 2))):
-        open_KM = reaches_KPM[:, p] & free_KM
-        best_K = np.where(open_KM, tiou_PM[p], -1.0).argmax(axis=1)
-        hits_KP[:, p] = open_KM[rows_K, best_K]
-        free_KM[rows_K, best_K] &= ~hits_KP[:, p]
-    return hits_KP
-
-
-def _pairwise_tiou(found: Sequence[Segment], truth: Sequence[Segment]) -> Float64[np.ndarray, "p m"]:
-    """`Segment.tiou` of each prediction with each ground-truth segment."""
-    found_P2 = np.asarray([(s.start_s, s.end_s) for s in found], dtype=np.float64)
-    truth_M2 = np.asarray([(s.start_s, s.end_s) for s in truth], dtype=np.float64)
-    overlap_PM = np.minimum(found_P2[:, None, 1], truth_M2[:, 1]) - np.maximum(
-        found_P2[:, None, 0], truth_M2[:, 0]
-    )
-    lengths_PM = (found_P2[:, 1] - found_P2[:, 0])[:, None] + (truth_M2[:, 1] - truth_M2[:, 0])
-    overlap_PM = overlap_PM.clip(min=0.0)
-    return np.asarray(overlap_PM / (lengths_PM - overlap_PM), dtype=np.float64)
-
-
-def _interpolated(hits_KP: Bool[np.ndarray, "k p"], n_truth: int) -> Float64[np.ndarray, " k"]:
-    """Area under the interpolated precision over recall (point 3 above), predictions by falling score."""
-    true_KP = np.cumsum(hits_KP, axis=1)
-    precision_KP = true_KP / np.arange(1, hits_KP.shape[1] + 1)
-    best_KP = np.maximum.accumulate(precision_KP[:, ::-1], axis=1)[:, ::-1]
-    # Recall rises by 1 / n_truth at each true positive and nowhere else.
-    return np.asarray((best_KP * hits_KP).sum(axis=1) / n_truth, dtype=np.float64)
+    named = {video: [("", segment) for segment in segments] for video, segments in ground_truth.items()}
+    columns = to_columns(named, predictions)
+    return match(columns.truth, columns.found, columns.score, tious).average_precision()

@@ -58,7 +58,7 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
         PredictionsError: not JSON, a video there twice, or a part that is missing, of another type, or
             no valid segment. The message has the file and the line, or the place inside `results`.
     """
-    document = _parse(file.read(), name)
+    document = parse_json(file.read(), name)
     results = document.get("results") if isinstance(document, dict) else None
     if not isinstance(results, dict):
         raise PredictionsError(
@@ -120,7 +120,17 @@ def _number(value: object, where: str) -> float:
     return number
 
 
-def _parse(text: str, name: str) -> object:
+def parse_json(text: str, name: str) -> object:
+    """Read JSON strictly: no key twice in one object, no NaN.
+
+    Args:
+        text: a byte order mark is skipped.
+        name: what to call the file in errors.
+
+    Raises:
+        PredictionsError: it is not JSON; the message has the line.
+    """
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         document = dict(pairs)
         if len(document) != len(pairs):

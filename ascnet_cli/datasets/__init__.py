@@ -1,0 +1,1 @@
+"""Data sets: what is annotated, and where its features lie."""

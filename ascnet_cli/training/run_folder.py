@@ -1,0 +1,170 @@
+"""A run's folder: what was asked for, where it ran, and what happened.
+
+config.toml         every setting, resolved; what a resumed run is compared with
+environment.json    versions and machine of the last start
+events.jsonl        a JSON object a line: `start`, `step`, `validation`, `stop`
+checkpoints/        what the run is taken up again from
+best.safetensors    the checkpoint that was chosen
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from ascnet_cli.errors import CheckpointError, OptionError, OutputError
+from weights.atomic import replacing, write_error
+
+Scalar = str | int | float | bool | None
+Tables = Mapping[str, Mapping[str, Scalar]]
+
+_PACKAGES = ("torch", "numpy", "safetensors")
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: the folder; made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made.
+        StorageError: the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.best = path / "best.safetensors"
+        self._config = path / "config.toml"
+        self._events = path / "events.jsonl"
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(error, self.checkpoints) from error
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run is there, at whatever step."""
+        return self._config.exists()
+
+    def begin(self, tables: Tables) -> None:
+        """Writes the settings of a new run.
+
+        Raises:
+            OutputError: a run is there already.
+        """
+        if self.begun:
+            raise OutputError(f"{self.path} holds a run already", hint="resume it, or choose another folder")
+        with replacing(self._config) as file:
+            file.write(toml_text(tables).encode())
+        self._note_environment()
+
+    def resume(self, tables: Tables, step: int) -> None:
+        """Holds that the settings are those of the run, and forgets events after a step.
+
+        Raises:
+            CheckpointError: the settings of the run cannot be read.
+            OptionError: naming each setting that differs.
+        """
+        try:
+            begun = tomllib.loads(self._config.read_text("utf-8"))
+        except OSError as error:
+            raise CheckpointError(
+                f"{self._config} cannot be read: {error.strerror}",
+                hint="begin a new run",
+            ) from error
+        except ValueError as error:
+            raise CheckpointError(f"{self._config} is damaged: {error}", hint="begin a new run") from error
+        before, now = _flat(begun), _flat(tables)
+        differences = [
+            f"{name}: {before.get(name, 'not set')} then, {now.get(name, 'not set')} now"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
+        if differences:
+            raise OptionError(
+                f"{self.path} was begun with other settings: {'; '.join(differences)}",
+                hint="resume with the settings of its config.toml, or choose another folder",
+            )
+        steps = [(event, event.get("step")) for event in self.events()]
+        kept = [event for event, at in steps if isinstance(at, int) and at <= step]
+        with replacing(self._events) as file:
+            file.writelines(_line(event) for event in kept)
+        self._note_environment()
+
+    def event(self, kind: str, **content: object) -> None:
+        """Adds a line to the record.
+
+        Raises:
+            OutputError: it cannot be written.
+            StorageError: the disk is full.
+        """
+        try:
+            with self._events.open("ab") as file:
+                file.write(_line({"event": kind, "time": datetime.now(UTC).isoformat(), **content}))
+        except OSError as error:
+            raise write_error(error, self._events) from error
+
+    def events(self) -> list[dict[str, object]]:
+        """The record, without a last line that a kill cut short."""
+        if not self._events.exists():
+            return []
+        events = []
+        for line in self._events.read_bytes().splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                events.append(event)
+        return events
+
+    def _note_environment(self) -> None:
+        content = {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+            **{name: version(name) for name in _PACKAGES},
+        }
+        with replacing(self.path / "environment.json") as file:
+            file.write(json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def toml_text(tables: Tables) -> str:
+    """Tables of settings as TOML, which has no word for None: such a setting is left out."""
+    lines = []
+    for table, values in tables.items():
+        lines.append(f"[{table}]")
+        lines += [f"{name} = {_toml_value(value)}" for name, value in values.items() if value is not None]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_value(value: Scalar) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value, allow_nan=False)
+
+
+def _flat(tables: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    return {
+        f"{table}.{name}": value
+        for table, values in tables.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _line(event: Mapping[str, object]) -> bytes:
+    # A loss that is no number any more is recorded as null: JSON has no NaN.
+    finite = {k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in event.items()}
+    return json.dumps(finite, ensure_ascii=False, allow_nan=False).encode() + b"\n"
