@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else "ascnet needs Python 3.11, this is %d.%d: call make PYTHON=python3.11" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV): about 6 GB, a few minutes on a fast line, and quiet.'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
@@ -38,5 +39,5 @@ format: $(STAMP)  ## put the code in order
 bench: $(STAMP)  ## measurements, side by side: slow, and never part of the tests
 	$(BIN)/python -m tests.bench
 
-clean:  ## remove the environment and what the demo wrote
-	rm -rf $(VENV) segments.csv segments.json
+clean:  ## remove the environment
+	rm -rf $(VENV)

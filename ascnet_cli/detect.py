@@ -101,21 +101,27 @@ class _Material:
     kept: bool = False
 
 
-def check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse labels that the model does not have.
+def find_labels(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The model's own spelling of labels; capitals and underscores make no difference.
 
     Raises:
-        OptionError: naming the nearest labels that it has.
+        OptionError: a label that the model does not have, with those that it may mean.
     """
-    by_folded = {label.casefold(): label for label in known}
+    by_folded = {_folded(label): label for label in known}
     for label in wanted:
-        if label not in known:
-            near = difflib.get_close_matches(label.casefold(), by_folded, n=3, cutoff=0.5)
+        if label not in known and _folded(label) not in by_folded:
+            near = [name for name in by_folded if _folded(label) in name][:5]
+            near = near or difflib.get_close_matches(_folded(label), by_folded, n=3, cutoff=0.5)
             names = " or ".join(repr(by_folded[name]) for name in near)
             raise OptionError(
                 f"the model has no class {label!r}",
                 hint=f"did you mean {names}?" if names else f"it has {len(known)} classes, as it spells them",
             )
+    return tuple(label if label in known else by_folded[_folded(label)] for label in wanted)
+
+
+def _folded(label: str) -> str:
+    return label.casefold().replace("_", " ")
 
 
 def check_features_folder(folder: Path) -> None:
@@ -156,7 +162,7 @@ def detect_all(
         StorageError: the disk is full.
         OutputError: features cannot be written where they were asked for.
     """
-    check_labels(options.labels, detector.model.labels)
+    options = replace(options, labels=find_labels(options.labels, detector.model.labels))
     if options.features_out is not None:
         check_features_folder(options.features_out)
     for video in videos:

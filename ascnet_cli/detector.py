@@ -143,7 +143,7 @@ def _trained_detector(model: str, device: torch.device, decoder: str | None, max
     if not path.exists():
         raise CheckpointError(
             f"there is no model {model!r}",
-            hint=f"give {DEFAULT_MODEL}, or the path of the file that `ascnet train` wrote",
+            hint=f"give {DEFAULT_MODEL}, or the path of an ASC-Net checkpoint",
         )
     checkpoint = load_checkpoint(path, device)
     recipe = FeatureRecipe.from_dict(checkpoint.recipe)

@@ -220,5 +220,10 @@ def find_videos(folder: Path) -> list[Path]:
     """Files below a folder whose ending is that of a video, sorted; links to folders are not followed."""
     found: list[Path] = []
     for base, _, files in os.walk(folder):
-        found.extend(Path(base) / name for name in files if Path(name).suffix.lower() in VIDEO_ENDINGS)
+        found.extend(
+            Path(base) / name
+            for name in files
+            # macOS leaves a "._" companion, no video, beside every file that it copies elsewhere.
+            if Path(name).suffix.lower() in VIDEO_ENDINGS and not name.startswith("._")
+        )
     return sorted(found)

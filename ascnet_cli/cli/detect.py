@@ -46,7 +46,7 @@ def detect(
     ] = "kinetics400",
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     labels: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="NAMES", help="Keep these classes alone: names with commas between them."),
     ] = None,
     min_score: Annotated[
@@ -146,12 +146,12 @@ def _target(out: str | None, output_format: str | None, json_summary: bool) -> _
     return _Target(path=Path(out), format=format_of(Path(out), output_format), json_summary=json_summary)
 
 
-def _labels(text: str | None) -> tuple[str, ...]:
+def _labels(texts: Sequence[str] | None) -> tuple[str, ...]:
     from ascnet_cli.errors import OptionError
 
-    if text is None:
+    if not texts:
         return ()
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
     if not names:
         raise OptionError("--labels names no class", hint='for example --labels "archery,ice skating"')
     return names

@@ -57,11 +57,11 @@ def list_weights(json_output: _Json = False) -> None:
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]", help="See `ascnet weights list`; default: all that are here."),
+        typer.Argument(metavar="[NAME]", help="See `ascnet weights list`; default: all."),
     ] = None,
     json_output: _Json = False,
 ) -> None:
-    """Compare weights with the hashes they should have; exit code 5 if one is damaged or not here."""
+    """Compare weights with the hashes they should have; exit code 5 if damaged, or named and absent."""
     from ascnet_cli.cli.text import say, write_stdout
     from weights.integrity import verify as verify_one
     from weights.registry import entries, entry

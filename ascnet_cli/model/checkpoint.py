@@ -30,7 +30,7 @@ from weights.atomic import replacing
 FORMAT = 1
 SHOWN_DIFFERENCES = 5
 _KEY = "ascnet"
-_MADE_BY = "give the file that `ascnet train` wrote, or copy it again."
+_MADE_BY = "give an ASC-Net checkpoint as it was saved, or copy it again."
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -182,7 +182,7 @@ def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
         if data[:1] == b"\x80" or data[:2] == b"PK":
             raise CheckpointError(
                 f"{path} is a pickle or a zip archive, not an ascnet checkpoint; ascnet never unpickles",
-                hint="give the .safetensors file that `ascnet train` wrote.",
+                hint="give an ASC-Net checkpoint, a .safetensors file.",
             ) from error
         raise CheckpointError(
             f"{path} is damaged, or not a safetensors file: {error}", hint=_MADE_BY

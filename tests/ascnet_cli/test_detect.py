@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ascnet_cli.config import network_config
-from ascnet_cli.detect import DetectOptions, check_features_folder, check_labels, detect_all
+from ascnet_cli.detect import DetectOptions, check_features_folder, detect_all, find_labels
 from ascnet_cli.detector import load_detector
 from ascnet_cli.errors import (
     CheckpointError,
@@ -108,16 +108,27 @@ def test_collect_names_both_of_two_files_with_one_name():
 
 
 def test_labels_that_the_model_has_are_accepted():
-    check_labels(["b"], ["a", "b"])
+    assert find_labels(["b"], ["a", "b"]) == ("b",)
+
+
+def test_capitals_and_underscores_make_no_difference():
+    assert find_labels(["Clean_and_Jerk"], ["clean and jerk", "archery"]) == ("clean and jerk",)
+
+
+def test_a_word_of_a_label_suggests_the_labels_that_hold_it():
+    known = ["dodgeball", "passing American football (in game)", "archery"]
+    with pytest.raises(OptionError, match="football") as caught:
+        find_labels(["football"], known)
+    assert caught.value.hint == "did you mean 'passing American football (in game)'?"
 
 
 @pytest.mark.parametrize(
     ("label", "hint"),
-    [("Clean And Jerk", "did you mean 'clean and jerk'?"), ("zzz", "it has 2 classes, as it spells them")],
+    [("Clean Jerk", "did you mean 'clean and jerk'?"), ("zzz", "it has 2 classes, as it spells them")],
 )
 def test_labels_that_it_does_not_have(label, hint):
     with pytest.raises(OptionError) as caught:
-        check_labels([label], ["clean and jerk", "archery"])
+        find_labels([label], ["clean and jerk", "archery"])
     assert caught.value.hint == hint
 
 

@@ -1,4 +1,4 @@
-"""All measurements, one after the other: `python -m tests.bench`."""
+"""The measurements that need nothing but the repository: `python -m tests.bench`."""
 
 from tests.bench import i3d_speed, memory
 
