@@ -97,7 +97,7 @@ def write_truth(performance: Performance, video: Path, out: Path) -> None:
 
     Args:
         performance: what was staged.
-        video: its file; the name without ending is the key.
+        video: its file; its name is the key, as `ascnet detect` calls it.
         out: the JSON file.
     """
     annotations = [
@@ -110,7 +110,7 @@ def write_truth(performance: Performance, video: Path, out: Path) -> None:
         "annotations": annotations,
     }
     partial = out.with_name(f".{out.name}.partial")
-    text = json.dumps({"version": "mocap 1", "taxonomy": [], "database": {video.stem: entry}}, indent=1)
+    text = json.dumps({"version": "mocap 1", "taxonomy": [], "database": {video.name: entry}}, indent=1)
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(out)
 

@@ -173,7 +173,7 @@ def entry(subset, *instances):
 def test_our_example_is_read():
     read = read_activitynet(EXAMPLE)
     (only,) = read.videos
-    assert (read.name, only.video, only.subset, only.duration_s) == ("mocap", "mocap", "test", 41.92)
+    assert (read.name, only.video, only.subset, only.duration_s) == ("mocap", "mocap.mp4", "test", 41.92)
     assert len(read.classes) == len(only.instances) == 5
     assert only.instances[0] == Instance(Segment(4.533, 9.333), "jogging")
     assert read.findings == ()
