@@ -177,6 +177,7 @@ class PyAvReader(VideoReader):
         self._damaged = 0
         self._file_end_s = 0.0  # in the file's own time: the latest end of a packet of any stream
         self._turned: tuple[bool, int] = (False, 0)
+        self._rotation: int | None = None  # degrees, of the picture that `_turned` was read from
 
     def frames(self) -> Iterator[Frame]:
         """See `VideoReader.frames`."""
@@ -224,7 +225,10 @@ class PyAvReader(VideoReader):
 
     def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
         check_size(frame.width, frame.height, self._max_pixels)
-        self._turned = orientation(frame)
+        # PyAV's side data and their frame hold each other until the garbage collector comes by, and keep
+        # the picture's memory; so they are looked at anew only where the rotation is another one.
+        if frame.rotation != self._rotation:
+            self._turned, self._rotation = orientation(frame), frame.rotation
         try:
             rgb = self._scaler.rgb(frame, self._stream.sample_aspect_ratio)
         except av.error.FFmpegError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections.abc import Iterator
@@ -674,3 +675,16 @@ def test_real_clips_give_what_ffmpeg_gives(data_folder: Path) -> None:
             n_read = sum(1 for _ in reader.frames())
         assert n_read == reader.report.frames_decoded == n_frames, name
         assert not reader.report.truncated, name
+
+
+def test_pictures_are_freed_as_soon_as_they_were_used(tmp_path):
+    path = make_video(tmp_path / "long.mp4", n_frames=120)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path) as reader:
+            assert sum(1 for _ in reader.frames()) == 120
+        left = gc.collect()  # what only the garbage collector could free
+    finally:
+        gc.enable()
+    assert left < 120  # pictures that hold themselves would be several objects each
