@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -25,6 +25,7 @@ from extractors.video import DecodeReport
 from weights.atomic import replacing
 
 FORMAT = 1
+_DTYPES = ("float16", "float32")
 _CHUNK = 1 << 20  # bytes
 
 
@@ -67,7 +68,13 @@ def fingerprint(path: Path) -> dict[str, Any]:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def save_features(folder: Path, video: str, features: Features, source: Mapping[str, Any]) -> Path:
+def save_features(
+    folder: Path,
+    video: str,
+    features: Features,
+    source: Mapping[str, Any],
+    dtype: Literal["float32", "float16"] = "float32",
+) -> Path:
     """Write a video's features; data first, sidecar last, each whole or not at all.
 
     Args:
@@ -75,6 +82,7 @@ def save_features(folder: Path, video: str, features: Features, source: Mapping[
         video: the video's name, `/` for sub-folders.
         features: what `Extractor.extract` returned.
         source: `fingerprint` of the video.
+        dtype: of the numbers in the file; half precision takes half the place and keeps three digits.
 
     Returns:
         The data file.
@@ -86,7 +94,7 @@ def save_features(folder: Path, video: str, features: Features, source: Mapping[
     data_path, sidecar_path = paths_of(folder, video)
     data_path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    np.save(buffer, features.values, allow_pickle=False)
+    np.save(buffer, features.values.astype(dtype, copy=False), allow_pickle=False)
     data = buffer.getvalue()
     sidecar = {
         "format": FORMAT,
@@ -96,7 +104,7 @@ def save_features(folder: Path, video: str, features: Features, source: Mapping[
         "recipe_sha256": features.recipe.digest(),
         "data": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
         "shape": list(features.values.shape),
-        "dtype": "float32",
+        "dtype": dtype,
         "grid": dataclasses.asdict(features.grid),
         "duration_s": features.duration_s,
         "n_frames": features.n_frames,
@@ -147,12 +155,12 @@ def _checked(data: bytes, sidecar: Mapping[str, Any]) -> StoredFeatures:
     if found != sidecar["data"]["sha256"]:
         raise ValueError(f"sha256 is {found}, the sidecar says {sidecar['data']['sha256']}")
     values = np.load(io.BytesIO(data), allow_pickle=False)
-    if list(values.shape) != sidecar["shape"] or values.dtype != np.float32:
+    if list(values.shape) != sidecar["shape"] or str(values.dtype) not in _DTYPES:
         raise ValueError(f"holds {values.shape} {values.dtype}")
     report = sidecar["decode_report"]
     return StoredFeatures(
         video=str(sidecar["video"]),
-        values=values,
+        values=values.astype(np.float32, copy=False),
         grid=TimeGrid(**sidecar["grid"]),
         duration_s=float(sidecar["duration_s"]),
         recipe=sidecar["recipe"],

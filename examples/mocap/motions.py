@@ -121,6 +121,10 @@ class Motion:
         )
         return type(self)(self.name, self.time_T, poses)
 
+    def backwards(self) -> Self:
+        """The same motion from its end to its beginning: getting up becomes lying down."""
+        return type(self)(self.name, self.duration_s - self.time_T[::-1], self.poses[::-1])
+
     def part(self, start_s: float, end_s: float) -> Self:
         """The stretch between two times, counted from 0 again.
 

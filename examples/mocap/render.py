@@ -92,6 +92,20 @@ def make_video(
     return performance
 
 
+def truth_of(performance: Performance, subset: str) -> dict[str, object]:
+    """What happens when, as an entry of ActivityNet's database; seconds with three decimals.
+
+    Args:
+        performance: what was staged.
+        subset: what the video is for.
+    """
+    annotations = [
+        {"label": item.label, "segment": [round(item.start_s, 3), round(item.end_s, 3)]}
+        for item in performance.truth
+    ]
+    return {"duration": round(performance.duration_s, 3), "subset": subset, "annotations": annotations}
+
+
 def write_truth(performance: Performance, video: Path, out: Path) -> None:
     """Write the labelled intervals as ActivityNet ground truth.
 
@@ -100,15 +114,7 @@ def write_truth(performance: Performance, video: Path, out: Path) -> None:
         video: its file; its name is the key, as `ascnet detect` calls it.
         out: the JSON file.
     """
-    annotations = [
-        {"label": item.label, "segment": [round(item.start_s, 3), round(item.end_s, 3)]}
-        for item in performance.truth
-    ]
-    entry = {
-        "duration": round(performance.duration_s, 3),
-        "subset": "validation",
-        "annotations": annotations,
-    }
+    entry = truth_of(performance, "validation")
     partial = out.with_name(f".{out.name}.partial")
     text = json.dumps({"version": "mocap 1", "taxonomy": [], "database": {video.name: entry}}, indent=1)
     partial.write_text(text + "\n", encoding="utf-8")

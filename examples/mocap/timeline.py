@@ -33,6 +33,7 @@ class Act:
         speed: 1 is as recorded.
         mirrored: left and right exchanged.
         part: only this stretch of the clip, in its own seconds; None is all of it.
+        backwards: from the end of the clip to its beginning.
 
     Raises:
         ValueError: no repeats, or a speed that is not positive.
@@ -45,6 +46,7 @@ class Act:
     speed: float = 1.0
     mirrored: bool = False
     part: tuple[float, float] | None = None
+    backwards: bool = False
 
     def __post_init__(self) -> None:
         if self.repeats < 1 or not self.speed > 0:
@@ -211,6 +213,7 @@ def perform(timeline: Sequence[Act], motion_of: Callable[[str], Motion]) -> Perf
         motion = motion_of(act.motion)
         motion = motion.part(*act.part) if act.part else motion
         motion = motion.mirrored() if act.mirrored else motion
+        motion = motion.backwards() if act.backwards else motion
         facing_rad = None if act.facing_deg is None else float(np.radians(act.facing_deg))
         act_start_s = start_s
         for _ in range(act.repeats):
