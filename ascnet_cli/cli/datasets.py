@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ascnet_cli.cli.datasets_stitch import stitch
+
 if TYPE_CHECKING:
     from ascnet_cli.datasets.check import FeatureCheck
 
 app = typer.Typer(
-    help="Data sets: list, check, prepare.",
+    help="Data sets: list, check, prepare, stitch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("stitch")(stitch)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 _INCOMPLETE = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from ascnet_cli.datasets.rules import Policies
 from ascnet_cli.errors import OptionError, PredictionsError
 
 DATA_VARIABLE = "ASCNET_DATA"
+MOCAP = "mocap"  # made by examples/mocap/benchmark.py
 _DEFAULT_DATA = "data"
 
 
@@ -29,12 +30,14 @@ class KnownDataset:
         title: what it is.
         read: from its folder and policies to its annotations.
         policies: what to do about each rule.
+        shipped: where it lies in a checkout of ascnet; None where it has to be got.
     """
 
     name: str
     title: str
     read: Callable[[Path, Policies], Annotations]
     policies: Policies
+    shipped: Path | None = None
 
 
 KNOWN: Mapping[str, KnownDataset] = MappingProxyType(
@@ -48,6 +51,13 @@ KNOWN: Mapping[str, KnownDataset] = MappingProxyType(
             activitynet13.read_activitynet13,
             activitynet13.POLICIES,
         ),
+        MOCAP: KnownDataset(
+            MOCAP,
+            "a motion-captured figure, 10 classes, to try training on",
+            lambda place, policies: replace(read_folder(place, policies), name=MOCAP),
+            Policies(),
+            Path(__file__).parents[2] / "examples" / "mocap" / "data",
+        ),
     }
 )
 
@@ -55,11 +65,14 @@ KNOWN: Mapping[str, KnownDataset] = MappingProxyType(
 def data_folder(dataset: str) -> Path:
     """Where a data set lies: the folder `dataset` itself, or a known one's place in the folder of data sets.
 
-    The latter is the environment's `ASCNET_DATA`, or `data` in the current folder.
+    The latter is the environment's `ASCNET_DATA`, or `data` in the current folder. One that comes with
+    ascnet and is not there is where it came.
     """
-    if dataset in KNOWN:
-        return Path(os.environ.get(DATA_VARIABLE) or _DEFAULT_DATA) / dataset
-    return Path(dataset)
+    known = KNOWN.get(dataset)
+    if known is None:
+        return Path(dataset)
+    place = Path(os.environ.get(DATA_VARIABLE) or _DEFAULT_DATA) / dataset
+    return known.shipped if known.shipped and not place.exists() else place
 
 
 def load_annotations(

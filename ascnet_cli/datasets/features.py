@@ -15,14 +15,15 @@ nothing here assumes it. W-TALC's single array of objects becomes the plain layo
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from ascnet_cli.datasets.activitynet_json import read_json_object
 from ascnet_cli.errors import FeatureError, PredictionsError
@@ -35,6 +36,7 @@ Layout = Literal["ascnet", "plain", "acmnet", "cola"]
 GRID_FILE = "grid.json"
 _PARTS = ("train", "test")
 _STREAMS = ("rgb", "flow")
+_PIECE_ROWS = 256  # looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class FeatureFile:
         n_rows: T.
         dim: D, of all streams together.
         duration_s: of the video, as the sidecar has it; None without one.
+        recipe: how the rows were made, as the sidecar has it; None without one.
+        sha256: of the file, as the sidecar has it; None without one.
     """
 
     video: str
@@ -58,6 +62,31 @@ class FeatureFile:
     n_rows: int
     dim: int
     duration_s: float | None = None
+    recipe: Mapping[str, Any] | None = None
+    sha256: str | None = None
+
+    def mapped(self) -> Float[np.ndarray, "t d"]:
+        """The numbers, for reading some rows at a time: a single file stays on the disk.
+
+        Every number is looked at once, piece by piece, and a file with a sidecar is compared with its hash.
+        The two files of the layout `cola` are joined in memory.
+
+        Raises:
+            FeatureError: the file is damaged, or a number is not finite.
+        """
+        arrays = [_mapped(path)[: self.n_rows] for path in self.paths]
+        if self.sha256 is not None and _sha256(self.paths[0]) != self.sha256:
+            raise FeatureError(
+                f"{self.paths[0]} is damaged: its content is not what was written",
+                hint="extract the features again",
+            )
+        for path, array in zip(self.paths, arrays, strict=True):
+            for first in range(0, len(array), _PIECE_ROWS):
+                if not np.isfinite(array[first : first + _PIECE_ROWS]).all():
+                    raise FeatureError(
+                        f"{path} holds numbers that are not finite", hint="extract the features again"
+                    )
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
 
     def load(self) -> Float32[np.ndarray, "t d"]:
         """The numbers, read once; those with a sidecar are checked against its hash.
@@ -67,20 +96,7 @@ class FeatureFile:
         Raises:
             FeatureError: the file is damaged, or a number is not finite.
         """
-        if self.layout == "ascnet":
-            # Only here, since it brings torch with it.
-            from extractors.store import load_features
-
-            values = load_features(self.paths[0]).values
-        else:
-            arrays = [_mapped(path)[: self.n_rows] for path in self.paths]
-            joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
-            values = joined.astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise FeatureError(
-                f"{self.paths[0]} holds numbers that are not finite", hint="extract the features again"
-            )
-        return values
+        return self.mapped().astype(np.float32, copy=False)
 
 
 def layout_of(folder: Path) -> Layout:
@@ -228,6 +244,7 @@ def _with_sidecar(video: str, path: Path) -> FeatureFile:
         sidecar: dict[str, Any] = json.loads(sidecar_path.read_bytes())
         grid, duration_s = TimeGrid(**sidecar["grid"]), float(sidecar["duration_s"])
         shape = tuple(sidecar["shape"])
+        recipe, sha256 = dict(sidecar["recipe"]), str(sidecar["data"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(
             f"{sidecar_path} cannot be read: {error}", hint="extract the features again"
@@ -237,4 +254,12 @@ def _with_sidecar(video: str, path: Path) -> FeatureFile:
         raise FeatureError(
             f"{path} holds {(n_rows, dim)}, its sidecar says {shape}", hint="extract the features again"
         )
-    return FeatureFile(video, "ascnet", (path,), grid, n_rows, dim, duration_s)
+    return FeatureFile(video, "ascnet", (path,), grid, n_rows, dim, duration_s, recipe, sha256)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read: {error.strerror}", hint="check the disk") from error

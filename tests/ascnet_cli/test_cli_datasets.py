@@ -141,7 +141,7 @@ def test_list(tmp_path, monkeypatch):
     assert ran.code == 0
     assert ran.out.count("not here") == 2
     rows = ascnet("datasets", "list", "--json").json
-    assert [row["name"] for row in rows] == ["thumos14", "activitynet13"]
+    assert [row["name"] for row in rows] == ["thumos14", "activitynet13", "mocap"]
     assert rows[0]["folder"] == str(tmp_path / "thumos14")
     assert "is not at" in rows[0]["problem"]
 
@@ -150,7 +150,7 @@ def test_list_of_what_is_here(data_folder, tmp_path, monkeypatch):
     (tmp_path / "thumos14").symlink_to(data_folder / "annotations" / "thumos14")
     monkeypatch.setenv("ASCNET_DATA", str(tmp_path))
     rows = ascnet("datasets", "list", "--json").json
-    assert [row["videos"] for row in rows] == [410, None]
+    assert [row["videos"] for row in rows] == [410, None, 72]
 
 
 @pytest.mark.parametrize("command", [["datasets", "--help"], ["datasets", "check", "."]])
