@@ -2,9 +2,9 @@
 
 Two presets: `paper` follows the printed equations, with the conventions of the method's ancestors
 where nothing is printed; `fixed` (the default) is `paper` with its defects repaired. Each repair is
-one field, so that `dataclasses.replace` switches it alone: `selector`, `guide`, `query_form`,
-`query_dim` and `inference_snippets`. Numbers come from section IV-A of the paper unless a comment
-says otherwise.
+one field, so that `dataclasses.replace` switches it alone: `subtract_mean`, `selector`, `guide`,
+`query_form`, `query_dim` and `inference_snippets`. Numbers come from section IV-A of the paper unless a
+comment says otherwise.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ PRESETS: tuple[Preset, ...] = typing.get_args(Preset)
 DATASETS: tuple[Dataset, ...] = typing.get_args(Dataset)
 DEFAULT_PRESET: Preset = "fixed"
 
-EMBED_DIM = 2048  # D, equal to the width of RGB and flow features (section IV-A)
-
 _SIGMAS: dict[Dataset, tuple[int, int, int]] = {"thumos14": (8, 8, 3), "activitynet13": (2, 10, 10)}
 _EMBED_DROPOUT: dict[Dataset, float] = {"thumos14": 0.0, "activitynet13": 0.5}  # ACM-Net
 _TRAINING_SNIPPETS: dict[Dataset, int] = {"thumos14": 750, "activitynet13": 75}
@@ -44,7 +42,10 @@ class NetworkConfig:
         in_dim: D_in, the width of a feature row: 2048 for RGB and flow, 1024 for one of them.
         preset: the preset that these values started from; localization takes its constants from it too.
         dataset: the data set whose constants these are; a folder of one's own borrows one.
-        embed_dim: D, the width of the embedding.
+        embed_dim: D, the width of the embedding: in the presets that of the features (section IV-A).
+        subtract_mean: the network looks at features less the training snippets' mean. I3D features are not
+            negative and share most of their length with that mean: where videos look alike, attention
+            moves along it for all snippets together, to all or nothing, and stays there.
         embed_dropout: dropout before the embedding; 0 switches it off.
         dropout: dropout before the classifier of snippets.
         sigma_fg: the foreground branch pools the floor(T / sigma) best of T snippets, at least one.
@@ -72,13 +73,14 @@ class NetworkConfig:
     sigma_fg: int
     sigma_ct: int
     sigma_bg: int
+    subtract_mean: bool
     embed_dropout: float
     selector: Selector
     guide: GuideTarget
     query_form: QueryForm
     query_dim: int
     inference_snippets: int | None
-    embed_dim: int = EMBED_DIM
+    embed_dim: int
     dropout: float = 0.5
     variant: Variant = "both"
 
@@ -171,12 +173,13 @@ def network_config(preset: str, dataset: str, *, n_classes: int, in_dim: int) ->
         sigma_fg=sigma_fg,
         sigma_ct=sigma_ct,
         sigma_bg=sigma_bg,
-        embed_dim=EMBED_DIM,
+        embed_dim=in_dim,
+        subtract_mean=fixed,
         embed_dropout=_EMBED_DROPOUT[dataset],
         selector="fixed" if fixed else "literal",
         guide="v" if fixed else "z_fg",
         query_form="fixed" if fixed else "paper",
         # "d_k is the dimension of representations" (section III-D); the narrow one is a choice of ours.
-        query_dim=256 if fixed else EMBED_DIM,
+        query_dim=256 if fixed else in_dim,
         inference_snippets=None if fixed else _TRAINING_SNIPPETS[dataset],
     )

@@ -19,6 +19,7 @@ from ascnet_cli.errors import OptionError
 NceTarget = Literal["any", "labels"]
 GuideReduction = Literal["sum", "mean"]
 ShortVideo = Literal["stretch", "repeat", "keep"]
+Precision = Literal["float32", "bfloat16", "tf32"]
 
 ADAM_BETAS = (0.9, 0.999)  # not printed: Adam's own
 ADAM_EPSILON = 1e-8
@@ -90,6 +91,7 @@ class TrainingConfig:
         split_seed: draws the videos that are held out. Apart from `seed`, so that runs with different
             seeds are judged on the same videos.
         seed: draws the initial weights, the order of videos, the snippets and the dropout.
+        precision: what convolutions and linear layers compute in, see `ascnet_cli.training.precision`.
 
     Raises:
         OptionError: a value is outside its range, or not exactly one of `updates` and `epochs` is given.
@@ -108,6 +110,7 @@ class TrainingConfig:
     validation_fraction: float = 0.1  # ours: 20 of the 200 videos of THUMOS14
     split_seed: int = 0
     seed: int = 0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.epochs is None):
@@ -130,6 +133,7 @@ class TrainingConfig:
         _check_choice("preset", self.preset, Preset)
         _check_choice("dataset", self.dataset, Dataset)
         _check_choice("short", self.short, ShortVideo)
+        _check_choice("precision", self.precision, Precision)
 
     def n_updates(self, n_videos: int) -> int:
         """The number of steps with this many training videos; videos are dealt out without a break."""

@@ -40,6 +40,7 @@ from extractors.recipe import FeatureRecipe
 from extractors.snippets import TimeGrid
 from extractors.store import fingerprint
 from extractors.video import DECODERS, MAX_PIXELS
+from weights.integrity import read_entry
 from weights.registry import class_names, entries, entry, weights_folder
 from weights.store import LoadedWeights, load
 
@@ -93,19 +94,34 @@ class Detector:
         self, values_TD: Float32[np.ndarray, "t d"], grid: TimeGrid, duration_s: float
     ) -> tuple[Detection, ...]:
         """From one video's features to its segments, all of them, by start time."""
-        scores = self.model.score(values_TD)
-        centres_s = grid.centres_s(len(values_TD))[scores.positions]
-        thinned = len(scores.positions) != len(values_TD)
-        axis = TimeAxis(
-            first_s=float(centres_s[0]),
-            step_s=grid.step_s,
-            # Wide enough that the first and the last row reach the ends of the video.
-            window_s=(grid.window_frames + 2 * grid.lag_frames) / grid.fps,
-            duration_s=duration_s,
-            rows_s=tuple(float(centre) for centre in centres_s) if thinned else None,
-        )
-        attention = scores.attention if self.localization.betas else None
-        return localize(scores.cas, attention, scores.video, scores.labels, axis, self.localization)
+        return segments_of(self.model.score(values_TD), grid, duration_s, self.localization)
+
+
+def segments_of(
+    scores: Scores, grid: TimeGrid, duration_s: float, localization: LocalizationConfig
+) -> tuple[Detection, ...]:
+    """From one video's scores to its segments, all of them, by start time.
+
+    Args:
+        scores: of its feature rows, or of some of them.
+        grid: where the feature rows lie in time.
+        duration_s: of the video, seconds; segments are clipped to it.
+        localization: thresholds and rules.
+    """
+    positions = scores.positions
+    centres_s = grid.centres_s(int(positions[-1]) + 1)[positions]
+    # Rows that the model left out on the way to the last one that it took.
+    thinned = len(positions) != positions[-1] + 1
+    axis = TimeAxis(
+        first_s=float(centres_s[0]),
+        step_s=grid.step_s,
+        # Wide enough that the first and the last row reach the ends of the video.
+        window_s=(grid.window_frames + 2 * grid.lag_frames) / grid.fps,
+        duration_s=duration_s,
+        rows_s=tuple(float(centre) for centre in centres_s) if thinned else None,
+    )
+    attention = scores.attention if localization.betas else None
+    return localize(scores.cas, attention, scores.video, scores.labels, axis, localization)
 
 
 def load_detector(
@@ -118,7 +134,7 @@ def load_detector(
     """Get everything ready that does not depend on a video.
 
     Args:
-        model: `kinetics400`, or the path of an ASC-Net checkpoint.
+        model: `kinetics400`, the name of a trained ASC-Net that comes with ascnet, or a checkpoint's path.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         decoder: "pyav" or "decord"; None takes the one that the model's features were made with.
         max_pixels: larger pictures are refused.
@@ -139,12 +155,7 @@ def load_detector(
 
 
 def _trained_detector(model: str, device: torch.device, decoder: str | None, max_pixels: int) -> Detector:
-    path = Path(model)
-    if not path.exists():
-        raise CheckpointError(
-            f"there is no model {model!r}",
-            hint=f"give {DEFAULT_MODEL}, or the path of an ASC-Net checkpoint",
-        )
+    path = _checkpoint_path(model)
     checkpoint = load_checkpoint(path, device)
     recipe = FeatureRecipe.from_dict(checkpoint.recipe)
     if recipe.dim != checkpoint.config.in_dim:
@@ -160,14 +171,46 @@ def _trained_detector(model: str, device: torch.device, decoder: str | None, max
         name=model,
         model=_TrainedModel(checkpoint, checkpoint.labels),
         extractor=_extractor(recipe, loaded, device, max_pixels),
-        localization=_localization_of(checkpoint, path),
+        localization=localization_of(checkpoint, path),
         min_score=0.0,
         device=device,
     )
 
 
-def _localization_of(checkpoint: Checkpoint, path: Path) -> LocalizationConfig:
-    """The thresholds of a checkpoint: its preset's, and what it says otherwise."""
+def trained_models() -> tuple[str, ...]:
+    """Names of the trained ASC-Nets that come with ascnet."""
+    return tuple(known.name for known in entries() if known.architecture == "ascnet")
+
+
+def _checkpoint_path(model: str) -> Path:
+    """The file of a model by its name or path; a shipped one is held to its hash.
+
+    Raises:
+        CheckpointError: there is no such file.
+        WeightsError: a shipped one is damaged.
+    """
+    if model in trained_models():
+        read_entry(entry(model))
+        return entry(model).path
+    path = Path(model)
+    if not path.exists():
+        names = ", ".join((DEFAULT_MODEL, *trained_models()))
+        raise CheckpointError(
+            f"there is no model {model!r}", hint=f"give {names}, or the path of an ASC-Net checkpoint"
+        )
+    return path
+
+
+def localization_of(checkpoint: Checkpoint, path: Path) -> LocalizationConfig:
+    """The thresholds of a checkpoint: its preset's, and what it says otherwise.
+
+    Args:
+        checkpoint: the checkpoint.
+        path: its file, for the error.
+
+    Raises:
+        CheckpointError: its settings do not fit together.
+    """
     config = checkpoint.config
     preset = localization_config(config.preset, config.dataset)
     if config.variant == "class_agnostic" or config.variant == "class_aware":

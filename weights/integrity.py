@@ -29,8 +29,8 @@ class CheckedFile:
     Attributes:
         name: the registry's name, or the path.
         sha256: of the whole file.
-        architecture: "i3d", "i3d_r50", "raft_small", "raft_large", or "raft" where the file does not
-            say which.
+        architecture: "i3d", "i3d_r50", "raft_small", "raft_large", "ascnet" (a trained ASC-Net), or
+            "raft" where the file does not say which.
         arrays: the tensors, as stored.
         metadata: what the file says of itself.
     """
@@ -165,6 +165,8 @@ def _architecture(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str],
     stated = metadata.get("architecture", "")
     if stated:
         return stated
+    if "ascnet" in metadata:
+        return "ascnet"  # whoever loads the model checks that it is whole
     if "conv3d_1a_7x7.weight" in arrays:
         return "i3d"
     if is_r50(arrays):

@@ -74,7 +74,7 @@ class WeightsEntry:
         sha256: of that file where it is shipped; empty otherwise: fetched files are held to the hash
             of their tensors and to the fingerprint of their source, both in their metadata.
         bytes: size of that file where it is shipped, else 0.
-        architecture: "i3d", "i3d_r50", "raft_small" or "raft_large".
+        architecture: "i3d", "i3d_r50", "raft_small", "raft_large" or "ascnet", a trained ASC-Net.
         stream: what goes in: "rgb", "flow" (two channels of optical flow) or "frames" (pairs of images).
         classes: the list of class names its logits follow ("kinetics400"), or empty.
         source: where it was published.

@@ -15,7 +15,8 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from ascnet_cli.cli import datasets, detect, evaluate, weights
+from ascnet_cli.cli import ablate, datasets, detect, evaluate, train, weights
+from ascnet_cli.cli.signals import Terminated
 from ascnet_cli.cli.text import say, tolerate_any_character
 from weights.errors import AscnetError
 
@@ -29,15 +30,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("detect")(detect.detect)
+app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("ablate")(ablate.ablate)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(weights.app, name="weights")
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class Terminated(BaseException):
-    """SIGTERM: unwinds like Ctrl-C, so that what is finished gets written."""
 
 
 def _version(wanted: bool | None) -> None:

@@ -20,7 +20,6 @@ _DATASET_OF = {
     "wtalc": "thumos14",
     "activitynet13": "activitynet13",
 }
-_PROTOCOL_OF = {"thumos14": "thumos14-210", "activitynet13": "activitynet13"}
 _DIAGNOSIS_TIOU = 0.5
 
 
@@ -81,10 +80,10 @@ def evaluate(
     Exit codes: 0 done; 2 usage; 5 predictions or annotations missing, damaged, or with unknown names;
     6 disk or memory.
     """
-    from ascnet_cli.evaluation.protocols import parse_tious, prepare, protocol_named
+    from ascnet_cli.evaluation.protocols import parse_tious, prepare, protocol_named, protocol_of
 
     chosen = protocol_named(
-        protocol or _PROTOCOL_OF.get(dataset, "custom"), None if tiou is None else parse_tious(tiou)
+        protocol or protocol_of(dataset).name, None if tiou is None else parse_tious(tiou)
     )
     if plots is not None:
         from ascnet_cli.evaluation.plots import check_plots

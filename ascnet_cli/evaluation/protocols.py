@@ -113,6 +113,7 @@ _ALL = (
     ),
     Protocol("custom", _THUMOS_TIOUS, _THUMOS_MEANS),
 )
+_PROTOCOL_OF = {"thumos14": "thumos14-210", "activitynet13": "activitynet13"}
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 
 
@@ -174,6 +175,11 @@ def protocol_named(name: str, tious: Sequence[float] | None = None) -> Protocol:
         raise OptionError(f"unknown protocol {name!r}", hint=f"choose one of {', '.join(PROTOCOLS)}")
     protocol = PROTOCOLS[name]
     return protocol if tious is None else replace(protocol, tious=tuple(tious))
+
+
+def protocol_of(dataset: str) -> Protocol:
+    """The protocol that a data set is judged by where nobody asks for another."""
+    return PROTOCOLS[_PROTOCOL_OF.get(dataset, "custom")]
 
 
 def parse_tious(text: str) -> tuple[float, ...]:

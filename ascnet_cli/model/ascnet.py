@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from ascnet_cli.model.scores import Scores
 from ascnet_cli.model.selector import select_snippets
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AscNetOutput:
     """All that the losses and the inference read.
 
@@ -69,9 +70,9 @@ class AscNetOutput:
         """Z_fg: softmax of z_fg over the classes; thresholds and eq. 13 read it."""
         return class_probabilities(self.z_BNTC[:, FOREGROUND])
 
-    @property
+    @cached_property
     def u_BTD(self) -> Float[Tensor, "b t d"]:
-        """The embedding with rows of unit length: what the queries and eq. 10 read."""
+        """The embedding with rows of unit length: what the queries and eq. 10 read; computed once."""
         return functional.normalize(self.x_BTD, dim=2)
 
 
@@ -80,7 +81,8 @@ class AscNet(nn.Module):
 
     Every variant has every parameter, so that checkpoints of all variants have one layout: the head
     that a variant does not use receives no gradient. `queries` (eq. 9) is called by the contrastive loss
-    with `AscNetOutput.u_BTD`; `forward` does not run it.
+    with `AscNetOutput.u_BTD`; `forward` does not run it. `set_mean` must be called before training; the mean
+    is part of the state.
 
     Args:
         config: dimensions and options.
@@ -90,6 +92,8 @@ class AscNet(nn.Module):
         super().__init__()
         self.config = config
         n_out = config.n_classes + 1
+        self.mean_D: Tensor
+        self.register_buffer("mean_D", torch.zeros(config.in_dim))
         self.embed_dropout = nn.Dropout(config.embed_dropout)
         self.embed = nn.Conv1d(config.in_dim, config.embed_dim, kernel_size=3, padding=1)
         self.skip: nn.Module = (
@@ -102,6 +106,15 @@ class AscNet(nn.Module):
         self.aware_head = nn.Linear(config.embed_dim, n_out)
         self.agnostic_head = nn.Linear(config.embed_dim, n_out)
         self.queries = SemanticQueries(n_out, config.embed_dim, config.query_dim, config.query_form)
+
+    def set_mean(self, mean_D: Float[Tensor, " d_in"]) -> None:
+        """Gives the network the mean of the training snippets' features, to be subtracted from all features.
+
+        Args:
+            mean_D: the mean; without `NetworkConfig.subtract_mean` nothing is ever subtracted.
+        """
+        if self.config.subtract_mean:
+            self.mean_D.copy_(mean_D)
 
     def forward(self, features_BTD: Float[Tensor, "b t d_in"], valid_BT: Bool[Tensor, "b t"]) -> AscNetOutput:
         """Scores a batch of videos.
@@ -157,9 +170,12 @@ class AscNet(nn.Module):
         Zeros before and after the convolution: at a video's end it sees what it sees at the batch's.
         """
         beyond_B1T = ~valid_BT.unsqueeze(1)
+        if self.config.subtract_mean:
+            features_BDT = features_BDT - self.mean_D.unsqueeze(1)
         inner_BDT = self.embed_dropout(features_BDT.masked_fill(beyond_B1T, 0))
         embedded_BDT: Tensor = self.skip(inner_BDT) + functional.relu(self.embed(inner_BDT))
-        return embedded_BDT.masked_fill(beyond_B1T, 0)
+        # In place, since nothing else reads the sum: a copy of it takes time and memory in every step.
+        return embedded_BDT.masked_fill_(beyond_B1T, 0)
 
     def _video_prediction(
         self, y_ags_BNC: Float[Tensor, "b 3 c"], y_awa_BNC: Float[Tensor, "b 3 c"]

@@ -1,9 +1,10 @@
 """Checkpoints: one safetensors file that says what it is.
 
-The tensors are the network's state. The header's metadata holds one entry, `ascnet`, a JSON object:
-`format` (a number, 1), `network` (every field of `NetworkConfig`), `labels` (the classes' names in the
-order of the outputs), `recipe` (how the features that it was trained on were made), `localization` and
-`extra` (for the reader's caller), and `digest`, a SHA-256 over all of that and every tensor, so that a
+The tensors are the network's state, in single or in half precision; a loaded one is in single. The
+header's metadata holds one entry, `ascnet`, a JSON object: `format` (a number, 1), `network` (every field
+of `NetworkConfig`), `labels` (the classes' names in the order of the outputs), `recipe` (how the features
+that it was trained on were made), `localization` and `extra` (for the reader's caller), `half` (true where
+the numbers are in half precision), and `digest`, a SHA-256 over all of that and every tensor, so that a
 single flipped bit is found. Nothing is unpickled.
 """
 
@@ -64,6 +65,7 @@ def save_checkpoint(
     recipe: Mapping[str, object],
     localization: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
+    half: bool = False,
 ) -> str:
     """Writes a checkpoint, whole or not at all; equal models make equal files.
 
@@ -74,6 +76,7 @@ def save_checkpoint(
         recipe: how its features were made; values that JSON knows.
         localization: settings for the localization, where they differ from the preset's.
         extra: anything else that JSON knows.
+        half: store half-precision numbers, in half the place.
 
     Returns:
         The SHA-256 of the file.
@@ -83,7 +86,10 @@ def save_checkpoint(
         OutputError: the path cannot be written to.
         StorageError: the disk is full.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    dtype = torch.float16 if half else torch.float32
+    state = {
+        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()
+    }
     broken = _not_finite(state)
     if broken:
         raise CheckpointError(f"{path} was not written: {broken}", hint="use an earlier checkpoint.")
@@ -95,6 +101,8 @@ def save_checkpoint(
         "localization": dict(localization or {}),
         "extra": dict(extra or {}),
     }
+    if half:
+        content["half"] = True
     problem = _label_problem(content["labels"], model.config.n_classes)
     if problem:
         raise CheckpointError(f"{path} was not written: {problem}")
@@ -117,6 +125,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     content = _content(path, data)
     if content.get("digest") != _digest(content, state):
         raise CheckpointError(f"{path} is damaged: its content is not what was written", hint=_MADE_BY)
+    if content.get("half") is True:
+        state = {name: tensor.float() for name, tensor in state.items()}
     try:
         config = NetworkConfig.from_mapping(content["network"])
     except OptionError as error:

@@ -71,6 +71,7 @@ def save_state(
     best: Best | None,
     labels: tuple[str, ...],
     recipe: Mapping[str, object],
+    localization: Mapping[str, object] | None = None,
 ) -> Path:
     """Writes the pair of a step and removes all but the newest pairs.
 
@@ -83,6 +84,7 @@ def save_state(
         best: the best validation so far.
         labels: names of the action classes.
         recipe: how the features were made.
+        localization: from scores to segments, where it is not the preset's.
 
     Returns:
         The checkpoint.
@@ -93,7 +95,9 @@ def save_state(
         StorageError: the disk is full.
     """
     path = folder / f"step-{step:08d}.safetensors"
-    sha256 = save_checkpoint(path, model, labels=labels, recipe=recipe, extra={"step": step})
+    sha256 = save_checkpoint(
+        path, model, labels=labels, recipe=recipe, localization=localization, extra={"step": step}
+    )
     content = {
         "format": FORMAT,
         "step": step,
@@ -160,6 +164,27 @@ def load_state(folder: Path, step: int, device: torch.device) -> TrainingState:
 
 
 _BEGIN_AGAIN = "begin a new run"
+
+
+def state_bytes(state: TrainingState) -> bytes:
+    """A state as one process sends it to others."""
+    content = {
+        "step": state.step,
+        "model": dict(state.model),
+        "optimiser": dict(state.optimiser),
+        "random": dict(state.random),
+        "best": None if state.best is None else (state.best.step, state.best.map),
+    }
+    file = BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def state_of_bytes(data: bytes) -> TrainingState:
+    """The state that `state_bytes` wrote, on the CPU."""
+    content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    best = content.pop("best")
+    return TrainingState(best=None if best is None else Best(*best), **content)
 
 
 def _content(path: Path) -> dict[str, Any]:

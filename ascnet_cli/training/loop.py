@@ -3,28 +3,36 @@
 A step is a pure function of the network's and the optimiser's state, the state of the random numbers, the
 step's number and the seed. So a run that was killed at any moment and is resumed from its last checkpoint
 takes the same steps again, and on a CPU ends with the same weights to the bit.
+
+Under `torchrun` several processes share each step (`ascnet_cli.training.parallel`): its losses are those
+of one process but for the order of sums. The first process alone writes and reports.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ascnet_cli.config import NetworkConfig
-from ascnet_cli.config_training import LossConfig, TrainingConfig
-from ascnet_cli.errors import OptionError, TrainingError
+from ascnet_cli.config_localization import LocalizationConfig
+from ascnet_cli.config_training import LossConfig, Precision, TrainingConfig
+from ascnet_cli.errors import AscnetError, OptionError, TrainingError
 from ascnet_cli.model.ascnet import AscNet
-from ascnet_cli.model.checkpoint import save_checkpoint
-from ascnet_cli.training.checkpoint import Best, newest_state, save_state
-from ascnet_cli.training.run_folder import RunFolder, Tables
-from ascnet_cli.training.seeding import own_random_numbers, random_state, set_random_state
-from ascnet_cli.training.step import batch_of_step, make_optimiser, train_step
-from ascnet_cli.training.validation import split_videos, validation_map
+from ascnet_cli.training.checkpoint import Best, TrainingState, state_bytes, state_of_bytes
+from ascnet_cli.training.dropout import share_dropout
+from ascnet_cli.training.parallel import Ranks, joined, own_device
+from ascnet_cli.training.precision import float32_products, parse_precision, supported
+from ascnet_cli.training.preparation import prepare, resolved
+from ascnet_cli.training.record import Record
+from ascnet_cli.training.run_folder import Tables, differences
+from ascnet_cli.training.seeding import own_random_numbers, set_random_state
+from ascnet_cli.training.step import batch_of_step, gradients, make_optimiser, names_of_step, update
+from ascnet_cli.training.validation import validation_map
 from ascnet_cli.training.videos import LabelledVideos
 
 LOG_EVERY = 10  # steps; of each validation there is a line
@@ -52,7 +60,8 @@ class TrainingResult:
     """What a run came to.
 
     Attributes:
-        checkpoint: the network that was chosen; None where the run stopped before the first choice.
+        checkpoint: the network that was chosen; None where the run stopped before the first choice. Of
+            several processes the first wrote it: on another machine it is not there.
         step: updates done.
         finished: false where it was asked to stop before its end.
         best: the validation that chose it; None where none was made.
@@ -72,15 +81,20 @@ def train(
     config: TrainingConfig,
     *,
     recipe: Mapping[str, object],
+    localization: LocalizationConfig | None = None,
+    precision: str = "float32",
     device: torch.device | str = "cpu",
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    notes: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Trains a network from video labels and writes the run's folder.
 
     The checkpoint chosen is the one with the highest video-level mAP on the held-out videos; of equal ones
     the last: that measure reaches its end long before the attention does.
+
+    Started by `torchrun`, every process calls this with the same arguments.
 
     Args:
         videos: the training videos; some are held out.
@@ -89,101 +103,92 @@ def train(
         losses: terms and weights.
         config: the schedule.
         recipe: how the features were made; the checkpoints carry it.
-        device: where to.
+        localization: from scores to segments; the checkpoints carry it. None: that of the preset.
+        precision: `float32`, `bfloat16` or `tf32`: what convolutions and linear layers compute in.
+        device: where to; of several processes each takes the CUDA device of its own local rank.
         resume: take the run in the folder up again, from its last checkpoint; one that was not begun is.
-        progress: called after each step.
-        should_stop: asked after each step; when it says yes a checkpoint is written and the run ends, to
-            be resumed.
+            The number of processes may be another one.
+        progress: called after each step, in the first process alone.
+        should_stop: asked after each step; when it says yes, in whichever process, a checkpoint is written
+            and the run ends, to be resumed.
+        notes: called with what a person should know and no error is, in the first process alone.
 
     Raises:
         OptionError: settings do not fit the videos, or a resumed run's are others than it began with.
-        TrainingError: a class has no training video, or a loss is not finite.
+        TrainingError: a class has no training video, a loss is not finite, or another process is gone.
         FeatureError: features hold numbers that are not finite.
         CheckpointError: the run to resume is damaged.
+        DeviceError: there is no CUDA device for this process.
         OutputError: the folder cannot be written to, or holds another run.
         StorageError: the disk is full.
     """
-    device = torch.device(device)
-    trained, held_out = prepare(videos, network, config)
-    folder = RunFolder(run)
-    tables = resolved(videos, network, losses, config, held_out, recipe)
-    with own_random_numbers(config.seed, device):
-        model = AscNet(network).to(device)
-        optimiser = make_optimiser(model, config)
-        state = newest_state(folder.checkpoints, device) if resume else None
-        step, best = 0, None
-        if resume and folder.begun:
-            folder.resume(tables, state.step if state else 0)
-        else:
-            folder.begin(tables)
-        if state is not None:
-            model.load_state_dict(state.model)
-            optimiser.load_state_dict(dict(state.optimiser))
-            set_random_state(state.random, device)
-            step, best = state.step, state.best
-        return _run(
-            _Training(model, optimiser, trained, held_out, losses, config, recipe, folder, device),
-            step,
-            best,
-            progress or (lambda _: None),
-            should_stop or (lambda: False),
-        )
+    asked = parse_precision(precision)
+    with joined(torch.device(device)) as ranks:
+        with ranks.together():
+            device = own_device(torch.device(device))
+            trained, held_out = prepare(videos, network, config)
+            thresholds = {} if localization is None else localization.to_dict()
+            tables = resolved(videos, network, losses, config, held_out, recipe, thresholds, asked)
+        _check_processes(ranks, config, tables)
+        computed, fallback = supported(asked, device)
+        with own_random_numbers(config.seed, device), float32_products("float32"):
+            model = AscNet(network)
+            with ranks.together():
+                if network.subtract_mean:
+                    model.set_mean(trained.mean_D())
+            model = model.to(device)
+            optimiser = make_optimiser(model, config)
+            if ranks.n > 1:
+                share_dropout(model, ranks, config.batch_size)
+            record = Record(run, ranks, device, videos.classes, recipe, thresholds)
+            record.notes += [fallback] if fallback else []
+            with ranks.together():
+                state = record.open(tables, resume=resume)
+            state = _shared(state, ranks)
+            if state is not None:
+                model.load_state_dict(state.model)
+                optimiser.load_state_dict(dict(state.optimiser))
+                set_random_state(state.random, device)
+            training = _Training(model, optimiser, trained, held_out, losses, config, computed, ranks, record)
+            return training.run(
+                state.step if state else 0,
+                state.best if state else None,
+                progress or (lambda _: None),
+                should_stop or (lambda: False),
+                notes or (lambda _: None),
+            )
 
 
-def prepare(
-    videos: LabelledVideos, network: NetworkConfig, config: TrainingConfig
-) -> tuple[LabelledVideos, LabelledVideos | None]:
-    """The videos to train on and those held out, held to suit the network.
+def _check_processes(ranks: Ranks, config: TrainingConfig, tables: Tables) -> None:
+    """Holds that all processes were started with the same settings and videos, and that each gets work.
 
     Raises:
-        OptionError: the network is for another number of classes or width of features.
-        TrainingError: a class has no training video.
+        OptionError: they were not, or there are more of them than videos in a batch.
     """
-    for name, wanted, found in (
-        ("n_classes", network.n_classes, len(videos.classes)),
-        ("in_dim", network.in_dim, videos.width),
-    ):
-        if wanted != found:
-            raise OptionError(f"the network's {name} is {wanted}, the training videos' is {found}")
-    absent = [
-        name
-        for name, happens in zip(videos.classes, videos.actions_VA.any(dim=0).tolist(), strict=True)
-        if not happens
-    ]
-    if absent:
-        raise TrainingError(
-            f"no training video is labelled {', '.join(absent)}",
-            hint="add a video of each class, or leave the class out",
+    if ranks.n == 1:
+        return
+    if config.batch_size < ranks.n:
+        raise OptionError(
+            f"a batch of {config.batch_size} videos cannot be shared by {ranks.n} processes",
+            hint=f"start at most {config.batch_size} processes, or set a larger batch_size",
         )
-    train_names, held_out_names = split_videos(videos, config.validation_fraction, config.split_seed)
-    held_out = videos.only(held_out_names) if held_out_names else None
-    if held_out is not None and not bool(held_out.actions_VA.any()):
-        held_out = None  # background alone: nothing to choose a checkpoint by
-        train_names = videos.names
-    return videos.only(train_names), held_out
+    own = {**tables, "versions": {"torch": torch.__version__}}
+    wanted = json.loads(ranks.from_first(json.dumps(own).encode()))
+    with ranks.together():
+        found = differences(wanted, json.loads(json.dumps(own)), "in process 0", "here")
+        if found:
+            raise OptionError(
+                f"process {ranks.rank} is not like process 0: {'; '.join(found)}",
+                hint="start all processes with the same command, data and versions",
+            )
 
 
-def resolved(
-    videos: LabelledVideos,
-    network: NetworkConfig,
-    losses: LossConfig,
-    config: TrainingConfig,
-    held_out: LabelledVideos | None,
-    recipe: Mapping[str, object],
-) -> Tables:
-    """Everything that a run depends on, as tables of settings."""
-    return {
-        "network": dataclasses.asdict(network),
-        "loss": dataclasses.asdict(losses),
-        "training": dataclasses.asdict(config),
-        "data": {
-            "videos": len(videos.names),
-            "held_out": len(held_out.names) if held_out else 0,
-            "classes": len(videos.classes),
-            "sha256": videos.digest(),
-            "recipe": json.dumps(recipe, sort_keys=True),
-        },
-    }
+def _shared(state: TrainingState | None, ranks: Ranks) -> TrainingState | None:
+    """What the first process goes on from, in all of them: the others may not see its disk."""
+    if ranks.n == 1:
+        return state
+    data = ranks.from_first(b"" if state is None else state_bytes(state))
+    return state_of_bytes(data) if data else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,69 +201,76 @@ class _Training:
     held_out: LabelledVideos | None
     losses: LossConfig
     config: TrainingConfig
-    recipe: Mapping[str, object]
-    folder: RunFolder
-    device: torch.device
+    precision: Precision
+    ranks: Ranks
+    record: Record
 
-    def save(self, step: int, best: Best | None) -> None:
-        """The pair of a step, to be taken up again from."""
-        save_state(
-            self.folder.checkpoints,
-            step=step,
-            model=self.model,
-            optimiser=self.optimiser,
-            random=random_state(self.device),
-            best=best,
-            labels=self.videos.classes,
-            recipe=self.recipe,
-        )
+    def run(
+        self,
+        begun_at: int,
+        best: Best | None,
+        progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+        notes: Callable[[str], None],
+    ) -> TrainingResult:
+        """All steps that are still to be done."""
+        n_steps = self.config.n_updates(len(self.videos.names))
+        step, stopped = begun_at, False
+        record, ranks = self.record, self.ranks
+        with ranks.together():
+            record.event("start", step=step, n_steps=n_steps, processes=ranks.n)
+            for note in record.notes:
+                record.event("note", step=step, text=note)
+                notes(note)
+        while step < n_steps and not stopped:
+            values = self.do_step(step, best)
+            step += 1
+            found, stopped = None, ranks.any(bool(should_stop()))
+            due = step % self.config.validate_every == 0 or step == n_steps
+            with ranks.together():
+                if step % LOG_EVERY == 0 or step == n_steps:
+                    record.event("step", step=step, **values)
+            if due:
+                best, found = self.validate(step, best)
+            if due or stopped:
+                # After the chosen one: a run killed in between validates this step again, and finds the same.
+                with ranks.together():
+                    record.save(step, self.model, self.optimiser, best)
+            if ranks.first:
+                progress(Progress(step, n_steps, values, found))
+        finished = step == n_steps
+        with ranks.together():
+            record.event("stop", step=step, reason="finished" if finished else "asked to")
+            if finished:
+                record.write_card(anew=step > begun_at)
+        return TrainingResult(record.chosen(), step, finished, best)
 
-    def choose(self, step: int, best: Best | None) -> tuple[Best | None, float | None]:
+    def do_step(self, step: int, best: Best | None) -> dict[str, float]:
+        """Step number `step`, from 0; where it cannot be done, what was learned before is kept."""
+        share = self.ranks.share(self.config.batch_size)
+        try:
+            with self.ranks.together():
+                batch = batch_of_step(self.videos, self.config, step, self.ranks)
+                terms = gradients(self.model, batch, self.losses, share=share, precision=self.precision)
+            return update(self.model, self.optimiser, batch, terms, self.ranks)
+        except AscnetError as error:
+            names = names_of_step(self.videos, self.config, step)
+            self.record.event("stop", step=step, reason=str(error), videos=names)
+            self.record.save(step, self.model, self.optimiser, best)
+            # A launcher may end all processes as soon as one has: not before the first has written.
+            with suppress(TrainingError):
+                self.ranks.any(False)
+            raise
+
+    def validate(self, step: int, best: Best | None) -> tuple[Best | None, float | None]:
         """Validates, and keeps the network as the chosen one where it is."""
         found = None
         if self.held_out is not None:
-            found = validation_map(self.model, self.held_out)
-            self.folder.event("validation", step=step, map=found)
-            if best is not None and found < best.map:
+            found = validation_map(self.model, self.held_out, self.ranks)
+        with self.ranks.together():
+            if found is not None:
+                self.record.event("validation", step=step, map=found)
+            if found is not None and best is not None and found < best.map:
                 return best, found
-            best = Best(step, found)
-        extra: dict[str, object] = {"step": step, "validation_map": found}
-        save_checkpoint(
-            self.folder.best, self.model, labels=self.videos.classes, recipe=self.recipe, extra=extra
-        )
-        return best, found
-
-
-def _run(
-    training: _Training,
-    step: int,
-    best: Best | None,
-    progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
-) -> TrainingResult:
-    n_steps = training.config.n_updates(len(training.videos.names))
-    folder, stopped = training.folder, False
-    folder.event("start", step=step, n_steps=n_steps)
-    while step < n_steps and not stopped:
-        batch = batch_of_step(training.videos, training.config, step)
-        try:
-            values = train_step(training.model, training.optimiser, batch, training.losses)
-        except TrainingError as error:
-            folder.event("stop", step=step, reason=str(error), videos=list(batch.names))
-            training.save(step, best)
-            raise
-        step += 1
-        if step % LOG_EVERY == 0 or step == n_steps:
-            folder.event("step", step=step, **values)
-        found, stopped = None, should_stop()
-        due = step % training.config.validate_every == 0 or step == n_steps
-        if due:
-            best, found = training.choose(step, best)
-        if due or stopped:
-            # After the chosen one: a run killed in between validates this step again, and finds the same.
-            training.save(step, best)
-        progress(Progress(step, n_steps, values, found))
-    finished = step == n_steps
-    folder.event("stop", step=step, reason="finished" if finished else "asked to")
-    chosen = folder.best if folder.best.exists() else None
-    return TrainingResult(chosen, step, finished, best)
+            self.record.choose(step, self.model, found)
+        return (best if found is None else Best(step, found)), found

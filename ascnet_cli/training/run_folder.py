@@ -2,30 +2,28 @@
 
 config.toml         every setting, resolved; what a resumed run is compared with
 environment.json    versions and machine of the last start
-events.jsonl        a JSON object a line: `start`, `step`, `validation`, `stop`
+events.jsonl        a JSON object a line: `start`, `note`, `step`, `validation`, `stop`
 checkpoints/        what the run is taken up again from
 best.safetensors    the checkpoint that was chosen
+MODEL_CARD.md       what that is and how it came about, for people
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 from ascnet_cli.errors import CheckpointError, OptionError, OutputError
 from weights.atomic import replacing, write_error
 
-Scalar = str | int | float | bool | None
+Scalar = str | int | float | bool | list[float] | None
 Tables = Mapping[str, Mapping[str, Scalar]]
 
-_PACKAGES = ("torch", "numpy", "safetensors")
+TEMPORARY = ".ascnet-*.tmp"  # as `weights.atomic` names a file before it is whole
 
 
 class RunFolder:
@@ -39,12 +37,16 @@ class RunFolder:
         StorageError: the disk is full.
     """
 
+    BEST = "best.safetensors"
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self.best = path / "best.safetensors"
+        self.best = path / self.BEST
+        self.card = path / "MODEL_CARD.md"
         self._config = path / "config.toml"
         self._events = path / "events.jsonl"
+        self._environment = path / "environment.json"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -65,7 +67,6 @@ class RunFolder:
             raise OutputError(f"{self.path} holds a run already", hint="resume it, or choose another folder")
         with replacing(self._config) as file:
             file.write(toml_text(tables).encode())
-        self._note_environment()
 
     def resume(self, tables: Tables, step: int) -> None:
         """Holds that the settings are those of the run, and forgets events after a step.
@@ -74,8 +75,25 @@ class RunFolder:
             CheckpointError: the settings of the run cannot be read.
             OptionError: naming each setting that differs.
         """
+        found = differences(self.settings(), tables, "then", "now")
+        if found:
+            raise OptionError(
+                f"{self.path} was begun with other settings: {'; '.join(found)}",
+                hint="resume with the settings of its config.toml, or choose another folder",
+            )
+        steps = [(event, event.get("step")) for event in self.events()]
+        kept = [event for event, at in steps if isinstance(at, int) and at <= step]
+        with replacing(self._events) as file:
+            file.writelines(_line(event) for event in kept)
+
+    def settings(self) -> dict[str, dict[str, Scalar]]:
+        """The settings that the run was begun with, by table.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
         try:
-            begun = tomllib.loads(self._config.read_text("utf-8"))
+            return tomllib.loads(self._config.read_text("utf-8"))
         except OSError as error:
             raise CheckpointError(
                 f"{self._config} cannot be read: {error.strerror}",
@@ -83,22 +101,31 @@ class RunFolder:
             ) from error
         except ValueError as error:
             raise CheckpointError(f"{self._config} is damaged: {error}", hint="begin a new run") from error
-        before, now = _flat(begun), _flat(tables)
-        differences = [
-            f"{name}: {before.get(name, 'not set')} then, {now.get(name, 'not set')} now"
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
-        ]
-        if differences:
-            raise OptionError(
-                f"{self.path} was begun with other settings: {'; '.join(differences)}",
-                hint="resume with the settings of its config.toml, or choose another folder",
-            )
-        steps = [(event, event.get("step")) for event in self.events()]
-        kept = [event for event, at in steps if isinstance(at, int) and at <= step]
-        with replacing(self._events) as file:
-            file.writelines(_line(event) for event in kept)
-        self._note_environment()
+
+    def sweep(self) -> None:
+        """Removes what a killed run left half written: it would never be looked at again."""
+        for folder in (self.path, self.checkpoints):
+            for file in folder.glob(TEMPORARY):
+                with suppress(OSError):  # clutter is no reason to stop a training
+                    file.unlink()
+
+    def environment(self) -> dict[str, object]:
+        """Where the run computed last; empty where that is not known."""
+        try:
+            content = json.loads(self._environment.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def note_environment(self, content: Mapping[str, object]) -> None:
+        """Writes where the run computes.
+
+        Raises:
+            OutputError: it cannot be written.
+            StorageError: the disk is full.
+        """
+        with replacing(self._environment) as file:
+            file.write(json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
 
     def event(self, kind: str, **content: object) -> None:
         """Adds a line to the record.
@@ -127,17 +154,6 @@ class RunFolder:
                 events.append(event)
         return events
 
-    def _note_environment(self) -> None:
-        content = {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "threads": torch.get_num_threads(),
-            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-            **{name: version(name) for name in _PACKAGES},
-        }
-        with replacing(self.path / "environment.json") as file:
-            file.write(json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
-
 
 def toml_text(tables: Tables) -> str:
     """Tables of settings as TOML, which has no word for None: such a setting is left out."""
@@ -153,6 +169,21 @@ def _toml_value(value: Scalar) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return json.dumps(value, allow_nan=False)
+
+
+def differences(
+    wanted: Mapping[str, Mapping[str, object]],
+    found: Mapping[str, Mapping[str, object]],
+    where_wanted: str,
+    where_found: str,
+) -> list[str]:
+    """Each setting in which two tables differ, in words; None and a setting that is not there are one."""
+    before, now = _flat(wanted), _flat(found)
+    return [
+        f"{name}: {before.get(name, 'not set')} {where_wanted}, {now.get(name, 'not set')} {where_found}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _flat(tables: Mapping[str, Mapping[str, object]]) -> dict[str, object]:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float64
 
 from ascnet_cli.errors import FeatureError
 from ascnet_cli.model.ascnet import AscNet
+from ascnet_cli.training.parallel import ALONE, Ranks
 from ascnet_cli.training.seeding import generator
 from ascnet_cli.training.videos import LabelledVideos
 
@@ -83,21 +84,30 @@ def _average_precision(score_V: Float[np.ndarray, " v"], positive_V: Bool[np.nda
     return float(precision_P.mean())
 
 
-def video_scores(model: AscNet, videos: LabelledVideos) -> Float64[np.ndarray, "v a"]:
+def video_scores(model: AscNet, videos: LabelledVideos, ranks: Ranks = ALONE) -> Float64[np.ndarray, "v a"]:
     """y_fg of each video for the action classes, exactly as inference computes it.
+
+    Each of several processes scores its own share of the videos; the rows of the others are 0.
 
     Raises:
         FeatureError: features of the wrong width, or with numbers that are not finite.
     """
-    rows = []
-    for name in videos.names:
+    scores_VA = np.zeros((len(videos.names), len(videos.classes)))
+    for v in range(ranks.rank, len(videos.names), ranks.n):
+        name = videos.names[v]
         try:
-            rows.append(model.score(np.asarray(videos.features[name]), videos.classes).video)
+            scores_VA[v] = model.score(np.asarray(videos.features[name]), videos.classes).video
         except FeatureError as error:
             raise FeatureError(f"{name}: {error}", hint=error.hint) from error
-    return np.stack(rows).astype(np.float64)
+    return scores_VA
 
 
-def validation_map(model: AscNet, videos: LabelledVideos) -> float:
-    """Video-level mAP of a network on labelled videos; draws no random numbers."""
-    return classification_map(video_scores(model, videos), videos.actions_VA.numpy())
+def validation_map(model: AscNet, videos: LabelledVideos, ranks: Ranks = ALONE) -> float:
+    """Video-level mAP of a network on labelled videos; draws no random numbers.
+
+    Processes share the videos; each video is scored by one of them, and all get the same number.
+    """
+    with ranks.together():
+        scores_VA = torch.from_numpy(video_scores(model, videos, ranks))
+    ranks.sum_([scores_VA])
+    return classification_map(scores_VA.numpy(), videos.actions_VA.numpy())

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from ascnet_cli.errors import FeatureError, OptionError
@@ -77,6 +77,24 @@ class LabelledVideos:
         """Which classes happen in which video, in the order of `names` and `classes`."""
         rows = [[name in set(self.labels[video]) for name in self.classes] for video in self.names]
         return torch.tensor(rows)
+
+    def mean_D(self) -> Float32[Tensor, " d"]:
+        """The mean of all snippets of all videos; each video is read once.
+
+        Raises:
+            FeatureError: features hold numbers that are not finite.
+        """
+        total_D = np.zeros(self.width)
+        for name in self.names:
+            sum_D = self.features[name].sum(axis=0, dtype=np.float64)
+            if not np.isfinite(sum_D).all():
+                raise FeatureError(
+                    f"features hold numbers that are not finite: {name}",
+                    hint="extract the features of this video again",
+                )
+            total_D += sum_D
+        mean_D = total_D / sum(len(values) for values in self.features.values())
+        return torch.from_numpy(mean_D.astype(np.float32))
 
     def only(self, names: Sequence[str]) -> LabelledVideos:
         """These videos alone."""

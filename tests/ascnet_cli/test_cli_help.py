@@ -13,7 +13,12 @@ HEAVY = ["torch", "torchvision", "numpy", "av", "decord", "cv2", "pytorchvideo",
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["detect", "--help"], ["weights", "--help"], ["--version"]]
+    "arguments",
+    [
+        *([command, "--help"] for command in ("detect", "train", "ablate", "weights")),
+        ["--help"],
+        ["--version"],
+    ],
 )
 def test_help_loads_neither_torch_nor_a_decoder(arguments):
     program = (

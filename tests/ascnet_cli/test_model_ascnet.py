@@ -284,7 +284,8 @@ def test_the_presets_have_the_printed_size(preset, dataset):
         output = model(torch.zeros(2, 75, 2048), torch.ones(2, 75, dtype=torch.bool))
     assert output.x_BTD.shape == (2, 75, 2048)
     assert output.y_BNC.shape == (2, 3, 21)
-    assert narrow.skip.weight.shape == (2048, 1024, 1)
+    assert narrow.embed.weight.shape == (1024, 1024, 3)  # D is the width of the features
+    assert isinstance(narrow.skip, torch.nn.Identity)
 
 
 def forward_on_a_pretended_card(model_class, selector):
@@ -327,3 +328,21 @@ def test_the_pretended_card_would_catch_a_mistake(model_class, message):
 
 def test_the_background_comes_first():
     assert equations.BACKGROUND_CLASS == 0
+
+
+def test_the_mean_is_subtracted_from_snippets_and_not_from_padding():
+    model, plain = network(), network(subtract_mean=False)
+    mean = torch.linspace(-1, 2, 12)
+    model.set_mean(mean)
+    rows = videos([9, 4])
+    shifted, valid = padded([row + mean for row in rows], fill=7.0)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(shifted, valid).x_BTD, plain(*padded(rows)).x_BTD)
+        torch.testing.assert_close(model(shifted, valid).v_BTC[valid], plain(*padded(rows)).v_BTC[valid])
+
+
+def test_without_that_repair_no_mean_is_taken():
+    model = network(preset="paper")
+    assert not model.config.subtract_mean
+    model.set_mean(torch.ones(12))
+    assert not model.mean_D.any()

@@ -236,3 +236,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, 
 def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="does not exist"):
         saved(tmp_path / "nowhere" / "m.safetensors")
+
+
+def test_half_precision_takes_half_the_place_and_loads_as_single(tmp_path):
+    model = small_model()
+    save_checkpoint(tmp_path / "half.safetensors", model, labels=LABELS, recipe=RECIPE, half=True)
+    save_checkpoint(tmp_path / "single.safetensors", model, labels=LABELS, recipe=RECIPE)
+    found = load_checkpoint(tmp_path / "half.safetensors").model.state_dict()
+    for name, tensor in model.state_dict().items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], tensor, atol=1e-3, rtol=1e-3)
+        assert torch.equal(found[name], tensor.half().float())
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "single")]
+    assert sizes[0] < sizes[1]

@@ -39,7 +39,7 @@ def test_presets_differ_in_the_named_repairs_alone():
             for preset in ("paper", "fixed")
         )
         differing = {name for name in paper if paper[name] != fixed[name]}
-        repairs = {"selector", "guide", "query_form", "query_dim", "inference_snippets"}
+        repairs = {"subtract_mean", "selector", "guide", "query_form", "query_dim", "inference_snippets"}
         assert differing == repairs | {"preset"}
 
 

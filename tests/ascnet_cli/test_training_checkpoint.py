@@ -10,11 +10,21 @@ from hypothesis import strategies as st
 from ascnet_cli.config_training import loss_config
 from ascnet_cli.errors import CheckpointError, OutputError
 from ascnet_cli.model.ascnet import AscNet
-from ascnet_cli.training.checkpoint import Best, load_state, newest_state, save_state, saved_steps
-from ascnet_cli.training.run_folder import RunFolder, toml_text
+from ascnet_cli.training.checkpoint import (
+    Best,
+    load_state,
+    newest_state,
+    save_state,
+    saved_steps,
+    state_bytes,
+    state_of_bytes,
+)
+from ascnet_cli.training.environment import changes, environment
+from ascnet_cli.training.run_folder import TEMPORARY, RunFolder, toml_text
 from ascnet_cli.training.seeding import generator, own_random_numbers, random_state, set_random_state
 from ascnet_cli.training.step import batch_of_step, make_optimiser, train_step
 from tests.ascnet_cli.training_tools import CLASSES, RECIPE, toy_network, toy_schedule, toy_videos
+from weights.atomic import replacing
 
 CPU = torch.device("cpu")
 
@@ -180,3 +190,46 @@ def test_a_file_in_the_way_of_the_folder_is_an_error(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(OutputError):
         RunFolder(tmp_path / "run")
+
+
+def test_what_a_killed_run_left_half_written_is_swept_and_nothing_else(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    for name in (".ascnet-77-0badcafe.tmp", "checkpoints/.ascnet-77-12345678.tmp"):
+        (tmp_path / "run" / name).write_text("half")
+    (tmp_path / "run" / "mine.tmp").write_text("")
+    folder.sweep()
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == ["checkpoints", "mine.tmp"]
+
+
+def test_names_of_half_written_files_are_those_that_are_swept(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with replacing(folder.best):
+        assert len(list((tmp_path / "run").glob(TEMPORARY))) == 1
+
+
+def test_a_state_goes_from_process_to_process(pairs):
+    state = load_state(pairs, 2, CPU)
+    found = state_of_bytes(state_bytes(state))
+    assert (found.step, found.best) == (state.step, state.best)
+    assert torch.equal(found.random["cpu"], state.random["cpu"])
+    assert found.model.keys() == state.model.keys()
+    assert all(torch.equal(tensor, state.model[name]) for name, tensor in found.model.items())
+    assert found.optimiser["param_groups"] == state.optimiser["param_groups"]
+
+
+def test_an_environment_that_was_never_written_or_is_damaged_is_not_known(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.environment() == {}
+    folder.note_environment({"torch": "1"})
+    assert folder.environment() == {"torch": "1"}
+    (tmp_path / "run" / "environment.json").write_text("[")
+    assert folder.environment() == {}
+
+
+def test_changes_that_matter_are_told_and_others_are_not():
+    here = environment(CPU, 1)
+    assert changes(here, here) == ""
+    assert changes({}, here) == ""
+    assert changes(here | {"python": "3.11.0", "platform": "elsewhere"}, here) == ""
+    told = changes(here | {"torch": "2.13.0", "processes": 4}, here)
+    assert f"torch is {here['torch']}, and was 2.13.0; processes is 1, and was 4" in told

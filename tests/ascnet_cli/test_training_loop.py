@@ -183,12 +183,13 @@ def test_what_a_run_folder_holds(tmp_path):
         "events.jsonl",
         "checkpoints",
         "best.safetensors",
+        "MODEL_CARD.md",
     }
     assert saved_steps(run / "checkpoints") == [12, 10]
     assert len(list((run / "checkpoints").iterdir())) == 4
     config = tomllib.loads((run / "config.toml").read_text())
     assert config["training"]["learning_rate"] == 1e-4
-    assert config["network"]["embed_dim"] == 16
+    assert config["model"]["embed_dim"] == 16
     assert config["loss"]["nce_target"] == "labels"
     assert config["data"]["videos"] == 24
     environment = json.loads((run / "environment.json").read_text())
@@ -245,8 +246,12 @@ def test_features_that_are_no_numbers_stop_the_run_and_are_named(tmp_path):
     videos = toy_videos()
     videos.features["video05"][3:] = math.nan
     schedule = toy_schedule(validation_fraction=0.0)
-    with pytest.raises(TrainingError, match=r"not finite.*: video05$"):
+    with pytest.raises(FeatureError, match=r"not finite: video05$"):  # as the mean is taken
         toy_train(tmp_path / "run", videos=videos, schedule=schedule)
+    assert not (tmp_path / "run").exists()
+    network = toy_network(subtract_mean=False)
+    with pytest.raises(TrainingError, match=r"not finite.*: video05$"):
+        toy_train(tmp_path / "run", videos=videos, schedule=schedule, network=network)
     stop = RunFolder(tmp_path / "run").events()[-1]
     assert stop["event"] == "stop"
     assert "video05" in stop["videos"]
@@ -309,3 +314,22 @@ def test_variants_and_kept_lengths_train(tmp_path, variant):
     # Parameters without a gradient have no state in the optimiser.
     toy_train(tmp_path / "run", resume=True, **settings)
     assert_same(final(tmp_path / "run"), final(tmp_path / "one"))
+
+
+def test_a_run_taken_up_elsewhere_says_so_and_sweeps_what_the_kill_left(tmp_path):
+    run, notes = tmp_path / "run", []
+    with pytest.raises(Killed):
+        toy_train(run, progress=kill_after(7), notes=notes.append)
+    left = run / "checkpoints" / ".ascnet-1-00000000.tmp"
+    left.write_text("half a checkpoint")
+    environment = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(environment | {"torch": "2.10.0"}))
+    toy_train(run, resume=True, notes=notes.append)
+    assert len(notes) == 1
+    assert f"torch is {environment['torch']}, and was 2.10.0" in notes[0]
+    (event,) = [event for event in RunFolder(run).events() if event["event"] == "note"]
+    assert (event["text"], event["step"]) == (notes[0], 5)
+    assert not left.exists()
+    assert json.loads((run / "environment.json").read_text()) == environment
+    toy_train(run, resume=True, notes=notes.append)
+    assert len(notes) == 1
