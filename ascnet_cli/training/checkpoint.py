@@ -31,15 +31,17 @@ _STEP = re.compile(r"step-(\d{8})\.pt")
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation so far.
+    """The chosen network's validation.
 
     Attributes:
         step: updates that the network had seen.
         map: its video-level mean average precision.
+        peak: the highest one so far, of whichever network.
     """
 
     step: int
     map: float
+    peak: float
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -81,7 +83,7 @@ def save_state(
         model: the network after them.
         optimiser: of the network's parameters.
         random: from `seeding.random_state`.
-        best: the best validation so far.
+        best: the chosen network's validation.
         labels: names of the action classes.
         recipe: how the features were made.
         localization: from scores to segments, where it is not the preset's.
@@ -104,7 +106,7 @@ def save_state(
         "model_sha256": sha256,
         "optimiser": optimiser.state_dict(),
         "random": dict(random),
-        "best": None if best is None else (best.step, best.map),
+        "best": None if best is None else (best.step, best.map, best.peak),
     }
     with replacing(path.with_suffix(".pt")) as file:
         torch.save(content, file)
@@ -173,7 +175,7 @@ def state_bytes(state: TrainingState) -> bytes:
         "model": dict(state.model),
         "optimiser": dict(state.optimiser),
         "random": dict(state.random),
-        "best": None if state.best is None else (state.best.step, state.best.map),
+        "best": None if state.best is None else (state.best.step, state.best.map, state.best.peak),
     }
     file = BytesIO()
     torch.save(content, file)

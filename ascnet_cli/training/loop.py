@@ -91,8 +91,9 @@ def train(
 ) -> TrainingResult:
     """Trains a network from video labels and writes the run's folder.
 
-    The checkpoint chosen is the one with the highest video-level mAP on the held-out videos; of equal ones
-    the last: that measure reaches its end long before the attention does.
+    The checkpoint chosen is the last one whose video-level mAP on the V held-out videos was within 1 / V of
+    the highest until then. Less than that is what one video can make, and is no reason to go back to an
+    earlier network: that measure reaches its end long before the attention does.
 
     Started by `torchrun`, every process calls this with the same arguments.
 
@@ -264,13 +265,15 @@ class _Training:
 
     def validate(self, step: int, best: Best | None) -> tuple[Best | None, float | None]:
         """Validates, and keeps the network as the chosen one where it is."""
-        found = None
-        if self.held_out is not None:
-            found = validation_map(self.model, self.held_out, self.ranks)
+        if self.held_out is None:
+            with self.ranks.together():
+                self.record.choose(step, self.model, None)
+            return best, None
+        found = validation_map(self.model, self.held_out, self.ranks)
+        peak = found if best is None else max(best.peak, found)
         with self.ranks.together():
-            if found is not None:
-                self.record.event("validation", step=step, map=found)
-            if found is not None and best is not None and found < best.map:
+            self.record.event("validation", step=step, map=found)
+            if best is not None and found < peak - 1 / len(self.held_out.names):
                 return best, found
             self.record.choose(step, self.model, found)
-        return (best if found is None else Best(step, found)), found
+        return Best(step, found, peak), found

@@ -160,8 +160,8 @@ def _choice(facts: CardFacts) -> Iterator[str]:
         yield f"No videos were held out: it is the network after the last of {facts.step} updates."
         return
     yield (
-        f"It is the network after {facts.step} updates: of all validations the last one with the highest"
-        " video-level mAP on the held-out training videos."
+        f"It is the network after {facts.step} updates: the last one whose video-level mAP on the V held-out"
+        " training videos was within 1 / V of the highest until then."
     )
     yield (
         f"That mAP is {facts.validation_map:.4f}. It says which actions happen, not when. No test video was"

@@ -16,6 +16,7 @@ CUDA devices through NCCL.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -26,7 +27,7 @@ from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from ascnet_cli import errors
@@ -160,7 +161,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             hint="start several processes with torchrun, or unset WORLD_SIZE",
         )
     with _answered():
-        store, rank, n = next(rendezvous("env://", timeout=TIMEOUT))
+        store, rank, n = _met(tuple(os.environ[name] for name in _ENVIRONMENT))
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
             # A name of its own: what an earlier group of these processes left in the store is not its.
@@ -173,6 +174,17 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         yield Ranks(rank, n)
     finally:
         distributed.destroy_process_group()
+
+
+@functools.cache
+def _met(_environment: tuple[str, ...]) -> tuple[Store, int, int]:
+    """The store in which processes find each other, the rank of this one, and how many there are.
+
+    Kept for as long as the process lives. Without a launcher's store it is the first process that serves
+    it: if that one closed it after a training, another that is already at the next would lose it.
+    """
+    store, rank, n = next(rendezvous("env://", timeout=TIMEOUT))
+    return store, rank, n
 
 
 def world_size() -> int:

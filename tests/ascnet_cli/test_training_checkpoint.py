@@ -48,7 +48,7 @@ def save(folder, step, model, optimiser):
         model=model,
         optimiser=optimiser,
         random=random_state(CPU),
-        best=Best(step, 0.5),
+        best=Best(step, 0.5, 0.75),
         labels=CLASSES,
         recipe=RECIPE,
     )
@@ -56,7 +56,7 @@ def save(folder, step, model, optimiser):
 
 def test_the_newest_pair_is_taken_up_and_old_ones_go(pairs):
     state = newest_state(pairs, CPU)
-    assert (state.step, state.best) == (2, Best(2, 0.5))
+    assert (state.step, state.best) == (2, Best(2, 0.5, 0.75))
     assert saved_steps(pairs) == [2, 1]
     model = AscNet(toy_network())
     save(pairs, 3, model, make_optimiser(model, toy_schedule()))

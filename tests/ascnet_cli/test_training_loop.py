@@ -12,6 +12,7 @@ from ascnet_cli.config_training import loss_config
 from ascnet_cli.errors import FeatureError, OptionError, OutputError, TrainingError
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import load_checkpoint
+from ascnet_cli.training import loop
 from ascnet_cli.training.checkpoint import load_state, saved_steps
 from ascnet_cli.training.loop import prepare
 from ascnet_cli.training.run_folder import RunFolder
@@ -333,3 +334,24 @@ def test_a_run_taken_up_elsewhere_says_so_and_sweeps_what_the_kill_left(tmp_path
     assert json.loads((run / "environment.json").read_text()) == environment
     toy_train(run, resume=True, notes=notes.append)
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("maps", "chosen"),
+    [
+        ([0.5, 0.9, 0.85, 0.6, 0.8], 5),  # within one of the six held-out videos of the highest
+        ([0.5, 0.9, 0.85, 0.6, 0.7], 3),
+        ([0.9, 0.5, 0.6, 0.7, 0.72], 1),
+        ([0.5, 0.6, 0.7, 0.8, 0.9], 5),
+        ([0.9, 0.8, 0.7, 0.6, 0.5], 2),  # the highest counts, not the last one that was chosen
+    ],
+)
+def test_the_last_network_is_chosen_of_those_that_one_video_cannot_tell_apart(
+    tmp_path, monkeypatch, maps, chosen
+):
+    found = iter(maps)
+    monkeypatch.setattr(loop, "validation_map", lambda *_: next(found))
+    result = toy_train(tmp_path / "run", schedule=toy_schedule(updates=5, validate_every=1))
+    assert len(toy_videos().names) * 0.25 == 6
+    assert (result.best.step, result.best.map, result.best.peak) == (chosen, maps[chosen - 1], max(maps))
+    assert load_checkpoint(result.checkpoint).extra["step"] == chosen

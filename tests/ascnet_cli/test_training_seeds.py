@@ -32,7 +32,7 @@ def test_spread_is_that_of_a_sample():
 
 
 def result(seed, validation):
-    best = None if validation is None else Best(1, validation)
+    best = None if validation is None else Best(1, validation, validation)
     return RunResult(Path(str(seed)), seed, TrainingResult(None, 1, True, best), None)
 
 

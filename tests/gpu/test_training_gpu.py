@@ -41,3 +41,16 @@ def test_a_run_goes_on_where_it_was(cuda_device, tmp_path):
     )
     assert seen == [8, 9, 10, 11, 12]
     assert result.finished
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "tf32"])
+def test_other_precisions_learn(cuda_device, tmp_path, precision):
+    seen = []
+    toy_train(
+        tmp_path / "run",
+        device=cuda_device,
+        precision=precision,
+        schedule=toy_schedule(updates=30),
+        progress=lambda done: seen.append(done.losses["total"]),
+    )
+    assert seen[-1] < seen[0]
