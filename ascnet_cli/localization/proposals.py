@@ -1,6 +1,7 @@
 """From scores over time to segments (the paper's section III-F).
 
-Letters in names: T rows of scores, C classes, N cells of the fine time grid, R runs (proposals).
+Letters in names: T rows of scores, C classes, K classes looked for, N cells of the fine time grid, R runs
+(proposals).
 Arrays and seconds in, `Detection` out; the background is not among the classes here.
 """
 
@@ -13,10 +14,19 @@ from jaxtyping import Float, Float64, Int64
 
 from ascnet_cli.config_localization import LocalizationConfig
 from ascnet_cli.localization.nms import nms
+from ascnet_cli.localization.runs import (
+    ROUNDING,
+    best_runs,
+    contrast,
+    different_runs,
+    runs_at_any,
+    runs_at_least,
+)
 from ascnet_cli.segments import Detection, Segment
 
-# Cell counts come out of divisions of seconds; what is this close to a whole number is one.
-_ROUNDING = 1e-6
+# Cells of several classes that are looked at together: enough to make many classes one operation, few
+# enough for a processor's cache.
+_CELLS_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +96,15 @@ class FineGrid:
     after: Int64[np.ndarray, " n"]
     weight: Float64[np.ndarray, " n"]
 
-    def sample(self, rows_T: Float[np.ndarray, " t"]) -> Float64[np.ndarray, " n"]:
-        """Linear interpolation of one value a row; level stretches keep their value to the last bit."""
-        rows = rows_T.astype(np.float64)
-        rise = rows[self.after] - rows[self.before]
-        return np.asarray(rows[self.before] + self.weight * rise, dtype=np.float64)
+    def sample(self, rows_T: Float[np.ndarray, "*k t"]) -> Float64[np.ndarray, "*k n"]:
+        """Linear interpolation along the last axis; level stretches keep their value to the last bit."""
+        rows = rows_T.astype(np.float64, order="C")
+        before = rows.take(self.before, axis=-1)
+        values = rows.take(self.after, axis=-1)
+        values -= before
+        values *= self.weight
+        values += before
+        return values
 
 
 def fine_grid(axis: TimeAxis, n_rows: int, config: LocalizationConfig) -> FineGrid:
@@ -114,12 +128,12 @@ def fine_grid(axis: TimeAxis, n_rows: int, config: LocalizationConfig) -> FineGr
     else:
         rows_s = axis.centres_s(n_rows) - axis.window_s / 2
         low_s, high_s = rows_s[0], rows_s[-1] + axis.step_s
-    n_cells = max(0, math.ceil((high_s - low_s) / cell_s - _ROUNDING))
+    n_cells = max(0, math.ceil((high_s - low_s) / cell_s - ROUNDING))
     edges_s = low_s + cell_s * np.arange(n_cells + 1)
     at_s = edges_s[:-1] + cell_s / 2 if config.centre else edges_s[:-1]
 
     # The tolerance keeps a cell that lies on a row from being taken for one just before it.
-    before = np.searchsorted(rows_s, at_s + cell_s * _ROUNDING, side="right") - 1
+    before = np.searchsorted(rows_s, at_s + cell_s * ROUNDING, side="right") - 1
     before = before.clip(0, max(0, n_rows - 2))
     after = (before + 1).clip(max=n_rows - 1)
     gap_s = np.where(after > before, rows_s[after] - rows_s[before], 1.0)
@@ -127,66 +141,31 @@ def fine_grid(axis: TimeAxis, n_rows: int, config: LocalizationConfig) -> FineGr
     return FineGrid(edges_s, before, after, weight.clip(0.0, 1.0) if config.centre else weight)
 
 
-def runs_at_least(values_N: Float64[np.ndarray, " n"], threshold: float) -> Int64[np.ndarray, "r 2"]:
-    """Maximal runs of cells with a value >= the threshold, as [first, one past the last]."""
-    above = np.concatenate(([False], values_N >= threshold, [False]))
-    return np.flatnonzero(above[1:] != above[:-1]).astype(np.int64).reshape(-1, 2)
-
-
-def contrast(
-    runs_R: Int64[np.ndarray, "r 2"],
-    cas_N: Float64[np.ndarray, " n"],
-    outer_N: Float64[np.ndarray, " n"],
-    config: LocalizationConfig,
-) -> Float64[np.ndarray, " r"]:
-    """Inner mean minus outer mean of eq. 13, for all runs at once by prefix sums.
-
-    The outer mean is over `outer_fraction` of the run's cells on each side, as far as they exist; where
-    none exist it is 0.
-
-    Args:
-        runs_R: [first, one past the last] cell of each run.
-        cas_N: values inside.
-        outer_N: values outside (the same array, unless thresholded).
-        config: `outer_fraction` and `outer_even`.
-    """
-    inside = np.concatenate(([0.0], np.cumsum(cas_N)))
-    outside = inside if outer_N is cas_N else np.concatenate(([0.0], np.cumsum(outer_N)))
-    first, last = runs_R[:, 0], runs_R[:, 1]
-    reach = (last - first) * config.outer_fraction
-    reach_left = np.ceil(reach - _ROUNDING).astype(np.int64)
-    reach_right = reach_left if config.outer_even else np.floor(reach + _ROUNDING).astype(np.int64)
-    left, right = np.maximum(first - reach_left, 0), np.minimum(last + reach_right, len(cas_N))
-    n_outer = (first - left) + (right - last)
-    outer_sum = (outside[first] - outside[left]) + (outside[right] - outside[last])
-    outer_mean = np.where(n_outer > 0, outer_sum / np.maximum(n_outer, 1), 0.0)
-    inner_mean = (inside[last] - inside[first]) / (last - first)
-    return np.asarray(inner_mean - outer_mean, dtype=np.float64)
-
-
 def class_proposals(
-    cas_N: Float64[np.ndarray, " n"], attention_runs_R: Int64[np.ndarray, "r 2"], config: LocalizationConfig
+    cas_KN: Float64[np.ndarray, "k n"], attention_runs_R: Int64[np.ndarray, "r 2"], config: LocalizationConfig
 ) -> tuple[Int64[np.ndarray, "p 2"], Float64[np.ndarray, " p"]]:
-    """All different proposals of one class, and eq. 13 without its video term.
+    """All different proposals of K classes, and eq. 13 without its video term.
 
-    Runs of the class activation sequence at each alpha, united with the runs of the attention. A run
+    Runs of each class activation sequence at each alpha, united with the runs of the attention. A run
     that several thresholds give is there once, with the best of its scores.
-    """
-    families = [(attention_runs_R, cas_N)]
-    for alpha in config.alphas:
-        outer_N = cas_N if config.outer == "sides" else np.where(cas_N >= alpha, cas_N, 0.0)
-        families.append((runs_at_least(cas_N, alpha), outer_N))
-    if config.outer == "sides":
-        families = [(np.concatenate([runs for runs, _ in families]), cas_N)]
 
+    Returns:
+        The proposals, numbered over all classes as in `runs`, and their scores.
+    """
+    n_edges = cas_KN.shape[1] + 1
+    of_each_class = (np.arange(len(cas_KN)) * n_edges)[:, None, None]
+    families = [((attention_runs_R + of_each_class).reshape(-1, 2), cas_KN)]
+    for alpha in config.alphas:
+        outer_KN = cas_KN if config.outer == "sides" else np.where(cas_KN >= alpha, cas_KN, 0.0)
+        families.append((runs_at_least(cas_KN, alpha), outer_KN))
     families = [(runs[runs[:, 1] - runs[:, 0] >= config.min_cells], outer) for runs, outer in families]
+
     runs_R = np.concatenate([runs for runs, _ in families])
-    scores_R = np.concatenate([contrast(runs, cas_N, outer, config) for runs, outer in families])
-    best_first = np.lexsort((-scores_R, runs_R[:, 1], runs_R[:, 0]))
-    runs_R, scores_R = runs_R[best_first], scores_R[best_first]
-    new = np.ones(len(runs_R), dtype=bool)
-    new[1:] = np.any(runs_R[1:] != runs_R[:-1], axis=1)
-    return runs_R[new], scores_R[new]
+    if config.outer == "sides":  # one score a run, whatever threshold it comes from
+        runs_R = different_runs(runs_R, n_edges)
+        return runs_R, contrast(runs_R, cas_KN, cas_KN, config)
+    scores_R = np.concatenate([contrast(runs, cas_KN, outer, config) for runs, outer in families])
+    return best_runs(runs_R, scores_R, n_edges)
 
 
 def kept_classes(video_C: Float[np.ndarray, " c"], threshold: float) -> list[int]:
@@ -224,23 +203,32 @@ def localize(
     if len(cas) == 0 or len(labels) == 0:
         return ()
     grid = fine_grid(axis, len(cas), config)
-    attention_runs = [np.empty((0, 2), dtype=np.int64)]
+    kept = np.asarray(kept_classes(video, config.class_threshold))
+    attention_runs_R = np.empty((0, 2), dtype=np.int64)
     if attention is not None and config.betas:
-        attention_N = grid.sample(attention)
-        attention_runs += [runs_at_least(attention_N, beta) for beta in config.betas]
-    attention_runs_R = np.unique(np.concatenate(attention_runs), axis=0)
-
+        attention_runs_R = runs_at_any(grid.sample(attention), config.betas)
     edges_s = grid.edges_s.clip(0.0, axis.duration_s)
+    at_once = max(1, _CELLS_AT_ONCE // len(edges_s))
     found: list[Detection] = []
-    for index in kept_classes(video, config.class_threshold):
-        runs_R, scores_R = class_proposals(grid.sample(cas[:, index]), attention_runs_R, config)
-        starts_s, ends_s = edges_s[runs_R[:, 0]], edges_s[runs_R[:, 1]]
-        inside = ends_s > starts_s
-        starts_s, ends_s, scores_R = starts_s[inside], ends_s[inside], scores_R[inside]
-        scores_R = scores_R + config.gamma * float(video[index])
-        for best in nms(starts_s, ends_s, scores_R, tiou=config.nms_tiou, plus_one=config.nms_plus_one):
-            segment = Segment(float(starts_s[best]), float(ends_s[best]))
-            found.append(Detection(labels[index], segment, float(scores_R[best])))
+    for low in range(0, len(kept), at_once):
+        kept_K = kept[low : low + at_once]
+        runs_R, scores_R = class_proposals(grid.sample(cas.T[kept_K]), attention_runs_R, config)
+        class_R, first_R = np.divmod(runs_R[:, 0], len(edges_s))
+        starts_s, ends_s = edges_s[first_R], edges_s[first_R + runs_R[:, 1] - runs_R[:, 0]]
+        scores_R = scores_R + config.gamma * video[kept_K].astype(np.float64)[class_R]
+        there = ends_s > starts_s  # the grid may go on after the end of the video
+        class_R, starts_s, ends_s, scores_R = class_R[there], starts_s[there], ends_s[there], scores_R[there]
+        best = nms(
+            starts_s,
+            ends_s,
+            scores_R,
+            tiou=config.nms_tiou,
+            plus_one=config.nms_plus_one,
+            groups=class_R,
+        )
+        columns = (kept_K[class_R[best]], starts_s[best], ends_s[best], scores_R[best])
+        for index, start_s, end_s, score in zip(*(column.tolist() for column in columns), strict=True):
+            found.append(Detection(labels[index], Segment(start_s, end_s), score))
     return tuple(sorted(found, key=lambda d: (d.segment.start_s, -d.score, d.segment.end_s, d.label)))
 
 

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ascnet_cli.localization.nms as nms_module
 from ascnet_cli.localization.nms import nms
 from ascnet_cli.segments import Segment
 
@@ -80,3 +81,26 @@ def test_it_is_the_definition(proposals, tiou, plus_one):
     assert run(segments, scores, tiou=tiou, plus_one=plus_one) == by_definition(
         segments, scores, tiou, plus_one
     )
+
+
+@settings(deadline=None)
+@given(
+    proposals=st.lists(st.tuples(spans, st.integers(0, 5), st.integers(0, 3)), max_size=40),
+    tiou=st.sampled_from([0.05, 0.4, 1.0]),
+)
+def test_groups_leave_each_other_alone(proposals, tiou):
+    group = np.array([10 * p[2] for p in proposals], dtype=np.int64)
+    kept = run([p[0] for p in proposals], [p[1] / 5 for p in proposals], tiou=tiou, groups=group)
+    for g in set(group.tolist()):
+        [members] = np.nonzero(group == g)
+        alone = run([proposals[i][0] for i in members], [proposals[i][1] / 5 for i in members], tiou=tiou)
+        assert [i for i in kept if group[i] == g] == members[alone].tolist()
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 64])
+def test_how_many_pairs_are_compared_at_a_time_changes_nothing(monkeypatch, at_once):
+    rng = np.random.default_rng(0)
+    starts, lengths = rng.integers(0, 40, 200) / 4, rng.integers(1, 30, 200) / 4
+    segments, scores = np.stack((starts, starts + lengths), axis=1), rng.integers(0, 9, 200) / 8
+    monkeypatch.setattr(nms_module, "_PAIRS_AT_ONCE", at_once)
+    assert run(segments, scores, tiou=0.4) == by_definition(segments.tolist(), scores, 0.4, False)

@@ -1,7 +1,16 @@
-"""The measurements that need nothing but the repository: `python -m tests.bench`."""
+"""The measurements that need nothing but the repository: `python -m tests.bench`.
 
-from tests.bench import i3d_speed, memory
+That of evaluation compares with a loop over pandas tables, and is left out where pandas is not installed.
+"""
+
+import importlib.util
+
+from tests.bench import evaluation_speed, i3d_speed, localization_speed, memory, training_speed
 
 if __name__ == "__main__":
+    localization_speed.main()
+    training_speed.main()
+    if importlib.util.find_spec("pandas"):
+        evaluation_speed.main()
     i3d_speed.main()
     memory.main()
