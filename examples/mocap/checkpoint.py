@@ -15,6 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
+from ascnet_cli.training.model_card import LICENCE
+
+LICENCE_HERE = "Apache-2.0, as ascnet. The motions behind the training videos are MIT (pybullet)."
 
 
 def best_seed(runs: Path) -> Path:
@@ -51,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         half=True,
     )
     card = (chosen / "MODEL_CARD.md").read_text(encoding="utf-8").replace(whole.sha256, sha256)
-    options.out.with_suffix(".md").write_text(
-        card.replace("`best.safetensors`", f"`{options.out.name}` (half precision)"), encoding="utf-8"
-    )
+    card = card.replace("`best.safetensors`", f"`{options.out.name}` (half precision)")
+    options.out.with_suffix(".md").write_text(card.replace(LICENCE, LICENCE_HERE), encoding="utf-8")
     print(json.dumps({"run": str(chosen), "sha256": sha256, "bytes": options.out.stat().st_size}))
     return 0
 

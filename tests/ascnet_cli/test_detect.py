@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from ascnet_cli import detector
 from ascnet_cli.config import network_config
 from ascnet_cli.detect import DetectOptions, check_features_folder, detect_all, find_labels
-from ascnet_cli.detector import load_detector
+from ascnet_cli.detector import load_detector, trained_models
 from ascnet_cli.errors import (
     CheckpointError,
     FeatureError,
@@ -28,6 +29,7 @@ from extractors.flow import TvL1Config, flow_recipe
 from extractors.snippets import SNIPPETS
 from extractors.video import VIDEO_ENDINGS
 from tests.cli_tools import ACTION, action_video, default_recipe, stand_in_network
+from weights.registry import entry
 
 
 @pytest.fixture(autouse=True)
@@ -341,3 +343,18 @@ def test_the_default_model_in_numbers():
     assert (detector.name, len(detector.model.labels)) == ("kinetics400", 400)
     assert detector.device == torch.device("cpu")
     assert detector.extractor.recipe.context == "dense"
+
+
+def test_the_trained_model_that_is_shipped_goes_by_name():
+    found = load_detector("mocap", device="cpu")
+    assert trained_models() == ("mocap",)
+    assert found.model.labels[0] == "backflip"
+    assert len(found.model.labels) == 10
+    assert found.extractor.recipe.weights == {"rgb": entry("i3d-rgb-kinetics400").sha256}
+
+
+def test_a_damaged_shipped_model_is_not_used(tmp_path, monkeypatch):
+    broken = dataclasses.replace(entry("mocap"), sha256="0" * 64)
+    monkeypatch.setattr(detector, "entry", lambda _name: broken)
+    with pytest.raises(WeightsError, match="damaged: its sha256 is"):
+        load_detector("mocap", device="cpu")

@@ -25,7 +25,7 @@ def test_names_and_files_are_unique():
 
 def test_shipped_files_are_here_with_the_size_they_should_have():
     shipped = [known for known in entries() if known.shipped]
-    assert {known.name for known in shipped} == {"i3d-rgb-kinetics400", "raft-small"}
+    assert {known.name for known in shipped} == {"i3d-rgb-kinetics400", "raft-small", "mocap"}
     assert all(known.path.stat().st_size == known.bytes for known in shipped)
 
 

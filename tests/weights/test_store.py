@@ -181,4 +181,4 @@ def test_verify_tells_the_three_states_apart(in_folder, canonical):
 def test_verify_knows_no_other_names():
     with pytest.raises(WeightsError, match="no weights are called 'x'"):
         verify("x")
-    assert len(entries()) == 9
+    assert len(entries()) == 10
