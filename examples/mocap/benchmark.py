@@ -75,6 +75,18 @@ def plan_all(duration_of: Callable[[str], float], seed: int = SEED) -> list[Plan
     return plans
 
 
+def plan_one(classes: Sequence[str], seed: int) -> tuple[Act, ...]:
+    """A timeline like those of the data set, for a video that is not in it.
+
+    Raises:
+        ValueError: a class is none of the data set's.
+    """
+    unknown = set(classes) - set(ACTIONS)
+    if unknown:
+        raise ValueError(f"no classes of mocap: {', '.join(sorted(unknown))}")
+    return plan_timeline(classes, _duration_of(), np.random.default_rng([seed, 3]))
+
+
 def _dealt(n_videos: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
     """The classes of each video, one or two in turn, all classes equally often."""
     deck: list[str] = []

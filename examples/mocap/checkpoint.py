@@ -17,7 +17,9 @@ from pathlib import Path
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from ascnet_cli.training.model_card import LICENCE
 
-LICENCE_HERE = "Apache-2.0, as ascnet. The motions behind the training videos are MIT (pybullet)."
+LICENCE_HERE = (
+    "Apache-2.0, as ascnet. The motions behind the training videos are MIT (DeepMimic, by way of pybullet)."
+)
 
 
 def best_seed(runs: Path) -> Path:

@@ -2,10 +2,12 @@
 
     python -m examples.mocap.render --out examples/mocap/mocap.mp4
     python -m examples.mocap.render --out other.mp4 --seed 7
+    python -m examples.mocap.render --out examples/mocap/unseen.mp4 --seed 7 --classes backflip,spinkick
 
 The recordings and the renderer come with the optional dependencies `mocap`. Without `--seed` the
-timeline and the look are those below; with it both are drawn at random. The ground truth is written
-beside the video, as ActivityNet JSON.
+timeline and the look are those below; with it both are drawn at random. With `--classes` the video is
+one like those of the data set `mocap`, with its labels. The ground truth is written beside the video, as
+ActivityNet JSON.
 """
 
 import argparse
@@ -131,13 +133,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, required=True, help="the video to write, an .mp4")
     parser.add_argument("--seed", type=int, help="another timeline and look, drawn with this seed")
+    parser.add_argument("--classes", help="as in the data set `mocap`, separated by commas; needs --seed")
     options = parser.parse_args(argv)
+    if options.classes and options.seed is None:
+        parser.error("--classes needs --seed")
     if importlib.util.find_spec("pybullet") is None:
         print("error: pybullet, which draws the figure, is not installed", file=sys.stderr)
         print("hint: pip install -e '.[mocap]'", file=sys.stderr)
         return 2
     if options.seed is None:
         timeline, look = TIMELINE, LOOK
+    elif options.classes:
+        from .benchmark import plan_one  # it imports this module
+
+        timeline, look = plan_one(options.classes.split(","), options.seed), random_look(options.seed)
     else:
         timeline, look = random_timeline(options.seed, ACTIONS), random_look(options.seed)
     performance = make_video(timeline, look, options.out, progress=_report)
