@@ -59,7 +59,7 @@ def complete(
     Raises:
         AscnetError: as `train_and_test` and `judge_checkpoint` raise them.
     """
-    folder, truth = run.folder(out), truth_digest(data.annotations)
+    folder, truth = run.folder(out), truth_digest(data.annotations, data.test)
     wanted = missing(run, out, truth)
     if not wanted:
         return True

@@ -118,7 +118,7 @@ def ablate(
 
 def unfinished(plan: Plan, data: TrainingData, out: Path) -> list[Run]:
     """The runs that are not trained to their end, or of which something is not measured."""
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     return [run for run in plan.runs if missing(run, out, truth)]
 
 
@@ -144,7 +144,7 @@ def facts_of(
 
 def _times(plan: Plan, data: TrainingData, out: Path, device: str) -> tuple[BranchTime, ...]:
     """Table IX, where each of its rows has a checkpoint."""
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     variants = []
     for name in _BRANCHES:
         key, measured = plan.places.get(name, ("", ""))
@@ -164,7 +164,7 @@ def _report(
     reasons: Mapping[tuple[str, int], str],
     times: tuple[BranchTime, ...],
 ) -> Report:
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     by_run = {(run.key, run.seed): scores_of(run, out, truth) for run in plan.runs}
     scores: dict[str, dict[int, Score]] = {}
     why: dict[str, str] = {}

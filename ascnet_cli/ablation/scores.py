@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ascnet_cli.datasets.annotations import Annotations, ground_truth
+from ascnet_cli.datasets.features import FeatureFile
 from weights.atomic import replacing
 
 SCORES = "scores.json"
@@ -53,13 +54,14 @@ class RunScores:
     scores: Mapping[str, Score] = field(default_factory=dict)
 
 
-def truth_digest(annotations: Annotations) -> str:
-    """The same for the same annotations of the judged videos."""
+def truth_digest(annotations: Annotations, test: Sequence[FeatureFile] = ()) -> str:
+    """The same for the same annotations of the judged videos, and the same features of them."""
     truth = {
         video: [[label, segment.start_s, segment.end_s] for label, segment in instances]
         for video, instances in ground_truth(annotations.judged()).items()
     }
-    return hashlib.sha256(json.dumps(truth, sort_keys=True).encode()).hexdigest()
+    features = {file.video: file.digest() for file in test}
+    return hashlib.sha256(json.dumps([truth, features], sort_keys=True).encode()).hexdigest()
 
 
 def read_scores(folder: Path) -> RunScores | None:

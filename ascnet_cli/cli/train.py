@@ -136,18 +136,22 @@ def _place(out: Path | None, name: str, *, resume: bool) -> Path:
 
     if out is not None:
         return out
-    taken = 0
-    while (_RUNS / _numbered(name, taken + 1)).exists():
-        taken += 1
+    here = {_number(path.name, name): path for path in _RUNS.glob(f"{name}*")}
+    taken = {number: path for number, path in here.items() if number}
     if not resume:
-        return _RUNS / _numbered(name, taken + 1)
+        number = max(taken, default=0) + 1
+        return _RUNS / (name if number == 1 else f"{name}-{number}")
     if not taken:
         raise OptionError(f"there is no run {_RUNS / name} to resume", hint="name its folder with --out")
-    return _RUNS / _numbered(name, taken)
+    return taken[max(taken)]
 
 
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}-{number}"
+def _number(folder: str, name: str) -> int:
+    """Which run of a name a folder is; 0: none."""
+    rest = folder.removeprefix(name)
+    if not rest:
+        return 1
+    return int(rest[1:]) if rest[0] == "-" and rest[1:].isdecimal() else 0
 
 
 def _train(
@@ -202,7 +206,13 @@ def _train(
         if reports:
             say(_line(result))
     if reports:
-        _print_results(results, place, several=several, json_output=json_output)
+        _print_results(
+            results,
+            place,
+            several=several,
+            json_output=json_output,
+            detectable="published" not in data.recipe,
+        )
 
 
 def _say_data(data: TrainingData, device: str) -> None:
@@ -251,7 +261,9 @@ def _print_settings(settings: Settings) -> None:
     write_stdout(toml_text(tables))
 
 
-def _print_results(results: Sequence[RunResult], place: Path, *, several: bool, json_output: bool) -> None:
+def _print_results(
+    results: Sequence[RunResult], place: Path, *, several: bool, json_output: bool, detectable: bool
+) -> None:
     from ascnet_cli.training.seeds import best_run
 
     best = best_run(results)
@@ -266,7 +278,7 @@ def _print_results(results: Sequence[RunResult], place: Path, *, several: bool, 
             document["spread"] = _spreads(results)
         write_stdout(json.dumps(document) + "\n")
         return
-    _print_table(results, best)
+    _print_table(results, best, detectable=detectable)
 
 
 def _as_json(result: RunResult) -> dict[str, object]:
@@ -299,7 +311,7 @@ def _spreads(results: Sequence[RunResult]) -> dict[str, object]:
     }
 
 
-def _print_table(results: Sequence[RunResult], best: RunResult) -> None:
+def _print_table(results: Sequence[RunResult], best: RunResult, *, detectable: bool) -> None:
     """A row a seed, then mean and standard deviation; the chosen run on standard error."""
     from ascnet_cli.cli.console import plain_table
     from ascnet_cli.cli.console import results as results_console
@@ -329,4 +341,7 @@ def _print_table(results: Sequence[RunResult], best: RunResult) -> None:
         say("no test videos with annotations: nothing was tested")
     if best.training.checkpoint is not None:
         say(f"checkpoint: {best.training.checkpoint}")
-        say(f"use it: ascnet detect clip.mp4 --model {best.training.checkpoint} --out segments.csv")
+        if detectable:
+            say(f"use it: ascnet detect clip.mp4 --model {best.training.checkpoint} --out segments.csv")
+        else:
+            say("`ascnet detect` cannot use it: published features do not say how they were made")

@@ -77,7 +77,7 @@ def training_view(title: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def _lines(title: str, history: _History) -> Callable[[Progress], None]:
-    """A line at each validation, at the end, and every so many seconds."""
+    """A line at the end, and every so many seconds."""
     last_s = time.monotonic()
 
     def see(progress: Progress) -> None:

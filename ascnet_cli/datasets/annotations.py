@@ -107,8 +107,8 @@ class Annotations:
         return tuple(video for video in self.videos if video.subset == subset)
 
     def training(self) -> tuple[VideoAnnotation, ...]:
-        """The videos to learn from: those for training, or all where none is said to be for anything."""
-        return self.of("train") if any(v.subset for v in self.videos) else self.videos
+        """The videos to learn from: those for training; where none is, those of which nothing is said."""
+        return self.of("train") or tuple(video for video in self.videos if video.subset is None)
 
     def judged(self) -> tuple[VideoAnnotation, ...]:
         """The videos that predictions are judged on: those for tests, or all where none is said to be."""

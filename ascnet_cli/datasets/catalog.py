@@ -95,7 +95,9 @@ def load_annotations(
         if not place.exists():
             raise PredictionsError(
                 f"{dataset} is not at {place}",
-                hint=f"put its annotations there, or say where data sets are with {DATA_VARIABLE}=FOLDER",
+                hint="it comes with a checkout of ascnet, not with an installed package"
+                if known.shipped
+                else f"put its annotations there, or say where data sets are with {DATA_VARIABLE}=FOLDER",
             )
         return known.read(place, policies or known.policies)
     path = Path(dataset)

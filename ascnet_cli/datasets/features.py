@@ -88,6 +88,14 @@ class FeatureFile:
                     )
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
 
+    def digest(self) -> str:
+        """SHA-256 of the numbers: the sidecar's, or of the files themselves.
+
+        Raises:
+            FeatureError: a file cannot be read.
+        """
+        return self.sha256 or " ".join(_sha256(path) for path in self.paths)
+
     def load(self) -> Float32[np.ndarray, "t d"]:
         """The numbers, read once; those with a sidecar are checked against its hash.
 
@@ -179,7 +187,10 @@ class FeatureFolder:
             FeatureError: the file or its sidecar is damaged, or several files could be meant.
         """
         stem = _without_ending(video)
-        paths = self._paths(video) or (self._paths(stem) if stem != video else [])
+        paths = self._paths(video)
+        if not paths and stem != video:
+            # "a.mp4" finds a.npy, and not a.avi.npy, which is another video's.
+            paths = [path for path in self._paths(stem) if path.name == f"{PurePosixPath(stem).name}.npy"]
         if not paths:
             return None
         if self.layout == "cola":

@@ -90,7 +90,7 @@ def draw(clips: Sequence[Clip], options: StitchOptions, looking: Callable[[Clip]
 def write(
     stitching: Stitching, out: Path, progress: Callable[[VideoPlan], Report]
 ) -> Iterator[tuple[VideoPlan, bool]]:
-    """Write what is missing; videos of an earlier run that are planned no more are removed.
+    """Write what is missing; a folder with videos that are not planned is left alone.
 
     Args:
         stitching: what is to be written.
@@ -101,7 +101,8 @@ def write(
         Each video, and whether it had been there.
 
     Raises:
-        OutputError: the folder cannot be written to, or holds annotations that are not of stitched videos.
+        OutputError: the folder cannot be written to, or holds annotations that are not of stitched videos,
+            or videos of other options.
         StorageError: the disk is full.
         VideoError: a clip cannot be read any more.
         PredictionsError: the record of an earlier run is damaged.
@@ -117,7 +118,14 @@ def write(
         for name, entry in known.items()
         if entry is not None and entry == entries.get(name) and (out / VIDEOS / name).is_file()
     }
-    _clear(out, [name for name in known if name not in kept], complete=len(kept) == len(entries))
+    others = [name for name in known if name not in kept and (out / VIDEOS / name).is_file()]
+    if others:
+        raise OutputError(
+            f"{out} holds {len(others)} videos that these options do not make, {others[0]} first",
+            hint="give another folder with --out, or remove this one, with what was made from it",
+        )
+    if len(kept) < len(entries):
+        _remove_annotations(out)
     _write_record(out, stitching, kept)
     size = stitching.options.width, stitching.options.height
     for video in stitching.videos:
@@ -157,13 +165,10 @@ def _known(out: Path, stitching: Stitching) -> dict[str, Any]:
     return {name: entry if same else None for name, entry in videos.items() if Path(name).name == name}
 
 
-def _clear(out: Path, stale: Sequence[str], *, complete: bool) -> None:
-    """Remove videos that are not what is planned, and annotations that would speak of them."""
+def _remove_annotations(out: Path) -> None:
+    """Annotations would speak of videos that are not there yet."""
     try:
-        for name in stale:
-            (out / VIDEOS / name).unlink(missing_ok=True)
-        if stale or not complete:
-            (out / ANNOTATIONS).unlink(missing_ok=True)
+        (out / ANNOTATIONS).unlink(missing_ok=True)
     except OSError as error:
         raise write_error(error, out) from error
 

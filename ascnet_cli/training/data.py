@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import resource
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ascnet_cli.datasets.annotations import Annotations, VideoAnnotation
 from ascnet_cli.datasets.catalog import KNOWN, data_folder, load_annotations
@@ -14,6 +17,8 @@ from ascnet_cli.errors import FeatureError, TrainingError
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.training.settings import DataShape
 from ascnet_cli.training.videos import LabelledVideos
+
+_OTHER_FILES = 256  # that a process may have open beside features
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -70,29 +75,50 @@ def load_data(dataset: str, data: Path | None = None, features: Path | None = No
     annotations = load_annotations(dataset, data, policies)
     place = data or data_folder(dataset)
     folder = FeatureFolder(features or (place.parent if place.is_file() else place) / "features")
-    training = annotations.training()
-    test = [video for video in annotations.of("test") if any(v.instances for v in annotations.of("test"))]
+    training, test = annotations.training(), annotations.of("test")
+    if not any(video.instances for video in test):
+        test = ()
+    if not training:
+        raise TrainingError(
+            f"{dataset} has no training videos: every one is said to be for something else",
+            hint="give some of them the subset train, or none",
+        )
     found = {video.video: folder.find(video.video) for video in (*training, *test)}
     opened = {name: file for name, file in found.items() if file is not None}
     with_features = [video for video in training if video.video in opened]
     if not with_features:
-        first = f", {training[0].video!r} first" if training else ""
         raise TrainingError(
-            f"none of the {len(training)} training videos has features in {folder.folder}{first}",
+            f"none of the {len(training)} training videos has features in {folder.folder}",
             hint=f"see what is missing: ascnet datasets check {dataset}",
         )
+    # A file that stays mapped stays open; where the system allows too few, features are held in memory.
+    mapped = _may_open(len(with_features))
     return TrainingData(
         name=dataset,
         annotations=annotations,
         videos=LabelledVideos(
             classes=annotations.classes,
-            features={video.video: opened[video.video].mapped() for video in with_features},
+            features={
+                video.video: values if mapped else np.array(values)
+                for video in with_features
+                for values in [opened[video.video].mapped()]
+            },
             labels={video.video: video.labels for video in with_features},
         ),
         test=tuple(opened[video.video] for video in test if video.video in opened),
         recipe=_common_recipe(opened.values()),
-        notes=tuple(_notes(training, test, opened)),
+        notes=tuple(_notes(annotations, training, test, opened)),
     )
+
+
+def _may_open(n_files: int) -> bool:
+    """Whether this process may keep so many files open; its limit is raised where it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_files + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft == resource.RLIM_INFINITY or soft >= wanted
 
 
 def _common_recipe(files: Iterable[FeatureFile]) -> dict[str, Any]:
@@ -117,19 +143,29 @@ def _common_recipe(files: Iterable[FeatureFile]) -> dict[str, Any]:
 def _recipe_of(file: FeatureFile) -> dict[str, Any]:
     if file.recipe is not None:
         return dict(file.recipe)
-    # Published features do not say how they were made. A checkpoint trained on them can be used on features
-    # of the same kind, and on a video file it is refused.
+    # Published features do not say how they were made, so that a checkpoint trained on them is refused
+    # by `detect`, which would have to make such features.
     return {"published": file.layout, "dim": file.dim, "grid": asdict(file.grid)}
 
 
 def _notes(
-    training: Iterable[VideoAnnotation], test: Iterable[VideoAnnotation], opened: Mapping[str, FeatureFile]
-) -> Iterable[str]:
+    annotations: Annotations,
+    training: Sequence[VideoAnnotation],
+    test: Sequence[VideoAnnotation],
+    opened: Mapping[str, FeatureFile],
+) -> Iterator[str]:
+    learned = {video.video for video in training}
+    unsaid = [v.video for v in annotations.videos if v.subset is None and v.video not in learned]
+    if unsaid:
+        yield f"{len(unsaid)} videos have no subset, unlike others, and are left out: {_some(unsaid)}"
     for what, videos in (("training", training), ("test", test)):
         missing = [video.video for video in videos if video.video not in opened]
         if missing:
-            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-            yield f"{len(missing)} {what} videos have no features and are left out: {shown}"
+            yield f"{len(missing)} {what} videos have no features and are left out: {_some(missing)}"
     unlabelled = [video.video for video in training if not video.labels]
     if unlabelled:
         yield f"{len(unlabelled)} training videos have no label and are learned from as background"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -82,7 +82,7 @@ def train(
     *,
     recipe: Mapping[str, object],
     localization: LocalizationConfig | None = None,
-    precision: str = "float32",
+    precision: str | None = None,
     device: torch.device | str = "cpu",
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
@@ -105,7 +105,7 @@ def train(
         config: the schedule.
         recipe: how the features were made; the checkpoints carry it.
         localization: from scores to segments; the checkpoints carry it. None: that of the preset.
-        precision: `float32`, `bfloat16` or `tf32`: what convolutions and linear layers compute in.
+        precision: another one than the schedule's: `float32`, `bfloat16` or `tf32`.
         device: where to; of several processes each takes the CUDA device of its own local rank.
         resume: take the run in the folder up again, from its last checkpoint; one that was not begun is.
             The number of processes may be another one.
@@ -123,7 +123,7 @@ def train(
         OutputError: the folder cannot be written to, or holds another run.
         StorageError: the disk is full.
     """
-    asked = parse_precision(precision)
+    asked = parse_precision(precision or config.precision)
     with joined(torch.device(device)) as ranks:
         with ranks.together():
             device = own_device(torch.device(device))
@@ -143,6 +143,8 @@ def train(
                 share_dropout(model, ranks, config.batch_size)
             record = Record(run, ranks, device, videos.classes, recipe, thresholds)
             record.notes += [fallback] if fallback else []
+            if held_out is None:
+                record.notes.append("no video is held out: the last network is taken, whatever it is like")
             with ranks.together():
                 state = record.open(tables, resume=resume)
             state = _shared(state, ranks)

@@ -97,7 +97,6 @@ def train_and_test(
         settings.training,
         localization=settings.localization,
         recipe=data.recipe,
-        precision=settings.training.precision,
         device=device,
         resume=resume,
         progress=progress,

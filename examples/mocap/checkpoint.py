@@ -28,7 +28,9 @@ def best_seed(runs: Path) -> Path:
     Raises:
         FileNotFoundError: there is no finished run.
     """
-    folders = sorted(runs.glob("seed-*"), key=lambda folder: int(folder.name.removeprefix("seed-")))
+    # A run writes its card when it is finished.
+    finished = [card.parent for card in runs.glob("seed-*/MODEL_CARD.md")]
+    folders = sorted(finished, key=lambda folder: int(folder.name.removeprefix("seed-")))
     scored = [
         (load_checkpoint(folder / "best.safetensors").extra["validation_map"], folder) for folder in folders
     ]

@@ -136,3 +136,22 @@ def test_no_data(tmp_path):
     assert ran.code == 2
     ran = ascnet("train", "--dataset", "thumos14")
     assert ran.code == 5
+
+
+def test_resume_takes_the_highest_number_and_a_new_run_comes_after_it(folder, tmp_path):
+    name = f"{folder.name}-fixed"
+    for number in ("", "-2", "-7", "-old"):
+        (tmp_path / "runs" / f"{name}{number}").mkdir(parents=True)
+    assert ascnet("train", "--dataset", folder, "--json", *QUICK).json["run"] == f"runs/{name}-8"
+    assert ascnet("train", "--dataset", folder, "--json", "--resume", *QUICK).json["run"] == f"runs/{name}-8"
+
+
+def test_nothing_held_out_and_published_features_are_said(tmp_path):
+    folder = write_folder(tmp_path / "data", n_train=4, n_test=2)
+    for path in (folder / "features").glob("*.json"):
+        path.unlink()
+    (folder / "features" / "grid.json").write_text(json.dumps({"stride_frames": 16, "window_frames": 16}))
+    ran = ascnet("train", "--dataset", folder, *QUICK)
+    assert ran.code == 0
+    assert "note: no video is held out" in ran.err
+    assert "`ascnet detect` cannot use it" in ran.err

@@ -235,7 +235,7 @@ def test_labels_that_are_none(tmp_path, text, said):
 def test_data_sets_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("ASCNET_DATA", str(tmp_path))
     assert data_folder("thumos14") == tmp_path / "thumos14"
-    assert set(KNOWN) == {"thumos14", "activitynet13"}
+    assert set(KNOWN) == {"thumos14", "activitynet13", "mocap"}
     with pytest.raises(PredictionsError, match="thumos14 is not at"):
         load_annotations("thumos14")
     (tmp_path / "thumos14").mkdir()

@@ -1,10 +1,12 @@
 """A data set opened for training: whose videos, which features, what is said about the rest."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 
+from ascnet_cli.ablation.scores import truth_digest
 from ascnet_cli.errors import FeatureError, OptionError, TrainingError
 from ascnet_cli.training.data import load_data
 from ascnet_cli.training.settings import DataShape
@@ -96,3 +98,68 @@ def test_half_precision_and_published_features(tmp_path):
 def test_no_such_data_set(tmp_path):
     with pytest.raises(OptionError, match="no data set"):
         load_data(str(tmp_path / "nothing"))
+
+
+def subsets(folder, words):
+    document = json.loads((folder / "annotations.json").read_text())
+    for entry, word in zip(document["database"].values(), words, strict=True):
+        entry.pop("subset", None)
+        entry.update({"subset": word} if word else {})
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return load_data(str(folder))
+
+
+def test_videos_of_which_nothing_is_said_are_learned_from_unless_others_are(tmp_path):
+    write_folder(tmp_path, n_train=4, n_test=2)
+    assert len(subsets(tmp_path, [None] * 4 + ["testing"] * 2).videos.names) == 4
+    mixed = subsets(tmp_path, [None] + ["training"] * 3 + ["testing"] * 2)
+    assert len(mixed.videos.names) == 3
+    assert mixed.notes == ("1 videos have no subset, unlike others, and are left out: v00.mp4",)
+    with pytest.raises(TrainingError, match="has no training videos"):
+        subsets(tmp_path, ["testing"] * 6)
+
+
+def test_a_video_gets_no_features_of_another_one_with_its_stem(tmp_path):
+    write_folder(tmp_path)
+    folder = tmp_path / "features"
+    for ending in ("npy", "json"):
+        (folder / f"v03.mp4.{ending}").rename(folder / f"v03.avi.{ending}")
+    assert "v03.mp4" not in load_data(str(tmp_path)).videos.names
+
+
+def test_where_few_files_may_be_open_features_are_held_in_memory(tmp_path, monkeypatch):
+    write_folder(tmp_path)
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (200, 200))
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, pair: limits.append(pair))
+    features = load_data(str(tmp_path)).videos.features
+    assert limits == [(200, 200)]
+    assert not any(isinstance(values, np.memmap) for values in features.values())
+
+
+def test_the_limit_of_open_files_is_raised_where_it_may_be(tmp_path, monkeypatch):
+    write_folder(tmp_path)
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (100, 5000))
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, pair: limits.append(pair))
+    features = load_data(str(tmp_path)).videos.features
+    assert limits == [(266, 5000)]
+    assert all(isinstance(values, np.memmap) for values in features.values())
+
+
+def test_other_numbers_are_other_data(tmp_path):
+    write_folder(tmp_path)
+
+    def digests():
+        data = load_data(str(tmp_path))
+        return data.videos.digest(), truth_digest(data.annotations, data.test)
+
+    before = digests()
+    assert digests() == before
+    values = np.load(tmp_path / "features" / "v00.mp4.npy") + 1
+    write_features(tmp_path / "features", "v00.mp4", values)
+    values = np.load(tmp_path / "features" / "v10.mp4.npy") + 1
+    write_features(tmp_path / "features", "v10.mp4", values)
+    after = digests()
+    assert before[0] != after[0]
+    assert before[1] != after[1]

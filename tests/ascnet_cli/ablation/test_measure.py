@@ -34,7 +34,7 @@ def never(*_arguments, **_options):
 def test_rows_are_measured_each_in_its_way(data, done):
     run, out, places = done
     best = run.folder(out) / "best.safetensors"
-    found = scores_of(run, out, truth_digest(data.annotations))
+    found = scores_of(run, out, truth_digest(data.annotations, data.test))
     by_key = {m.key: m for m in run.measurements}
     for row in ("fixed", "fixed-nms", "cas-only"):
         localization = by_key[places[row]].localization
@@ -46,7 +46,7 @@ def test_rows_are_measured_each_in_its_way(data, done):
 
 def test_trivial_rows_take_the_labels_of_the_network(data, done):
     run, out, places = done
-    found = scores_of(run, out, truth_digest(data.annotations))
+    found = scores_of(run, out, truth_digest(data.annotations, data.test))
     # Every class of which the network is sure enough, in the words of its segments.
     kept = judge_checkpoint(data, run.folder(out) / "best.safetensors").detections
     seconds = {video.video: video.duration_s for video in kept}
@@ -70,7 +70,7 @@ def test_what_is_finished_is_not_done_again(data, done, monkeypatch):
     run, out, _ = done
     monkeypatch.setattr(measure, "train_and_test", never)
     monkeypatch.setattr(measure, "_measure", never)
-    assert missing(run, out, truth_digest(data.annotations)) == ()
+    assert missing(run, out, truth_digest(data.annotations, data.test)) == ()
     assert complete(run, data, out)
 
 
@@ -85,7 +85,7 @@ def test_a_new_row_on_a_finished_training_is_measured_without_training(data, don
     more = toy_plan(data, "attention-only").runs[0]
     assert more.folder(out) == run.folder(out)
     monkeypatch.setattr(measure, "train_and_test", never)
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     before = dict(scores_of(run, out, truth))
     assert complete(more, data, out)
     assert missing(more, out, truth) == ()
@@ -101,11 +101,11 @@ def test_other_annotations_are_judged_anew_without_training(data, done, monkeypa
         for video in data.annotations.videos
     )
     changed = dataclasses.replace(data, annotations=dataclasses.replace(data.annotations, videos=videos))
-    truth = truth_digest(changed.annotations)
+    truth = truth_digest(changed.annotations, changed.test)
     assert missing(run, out, truth) == run.measurements
     assert complete(run, changed, out)
     assert missing(run, out, truth) == ()
-    assert missing(run, out, truth_digest(data.annotations)) == run.measurements
+    assert missing(run, out, truth_digest(data.annotations, data.test)) == run.measurements
     assert complete(run, data, out)  # as the other tests expect it
 
 
@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(data, done, tmp_path
     assert not complete(
         run, data, tmp_path, progress=lambda p: steps.append(p.step), should_stop=lambda: len(steps) == 2
     )
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     assert steps == [1, 2, 3]  # it is asked after a step and before that is told
     assert missing(run, tmp_path, truth) == run.measurements
     assert complete(run, data, tmp_path, progress=lambda p: steps.append(p.step))

@@ -90,7 +90,7 @@ def test_several_at_once_in_processes(data, tmp_path):
     assert set(reasons) == {broken.title, second.title}
     assert "not finite" in reasons[broken.title]
     assert reasons[second.title] == ""
-    truth = truth_digest(data.annotations)
+    truth = truth_digest(data.annotations, data.test)
     assert missing(second, tmp_path, truth) == ()
     assert missing(broken, tmp_path, truth) == broken.measurements
 
