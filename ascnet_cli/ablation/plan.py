@@ -132,7 +132,15 @@ def _run_key(settings: Settings, data: TrainingData) -> str:
         network = replace(network, inference_snippets=None)  # no video is longer: it changes nothing
     training = replace(settings.training, seed=0)
     content = [dataclasses.asdict(part) for part in (network, settings.loss, training)]
-    return _digest([content, settings.localization.to_dict(), data.videos.digest(), dict(data.recipe)])
+    return _digest(
+        [
+            content,
+            settings.localization.to_dict(),
+            data.videos.digest(),
+            data.videos.features_sha256,
+            dict(data.recipe),
+        ]
+    )
 
 
 def _digest(content: object) -> str:

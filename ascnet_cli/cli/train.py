@@ -60,7 +60,11 @@ def train(
         bool, typer.Option("--settings", help="Print every setting as this run would have it, and stop.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Take the run in --out (or the newest in runs/) up again.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Take the run in --out (or the last of this name in runs/) up again, as it was begun.",
+        ),
     ] = False,
     precision: Annotated[
         str | None,
@@ -104,7 +108,9 @@ def train(
     from ascnet_cli.training.data import load_data
 
     opened = load_data(dataset, data, features)
-    settings = resolve(preset, opened.shape, dataset=dataset, overrides=overrides)
+    place = _place(out, _name(dataset, preset), resume=resume)
+    begun = _begun_with(place) if resume and not overrides else None
+    settings = begun or resolve(preset, opened.shape, dataset=dataset, overrides=overrides)
     if seed is not None:
         settings = settings.with_seed(seed)
     if show_settings:
@@ -113,13 +119,35 @@ def train(
     _train(
         opened,
         [settings.with_seed(number) for number in chosen_seeds] if chosen_seeds else [settings],
-        _place(out, _name(dataset, preset), resume=resume),
+        place,
         several=chosen_seeds is not None,
         resume=resume,
         device=device,
         tensorboard=tensorboard,
         json_output=json_output,
     )
+
+
+def _begun_with(place: Path) -> Settings | None:
+    """The settings of the run in a folder, or of the first of its seeds; None where none was begun.
+
+    Raises:
+        OptionError: there is no such folder, or the settings are damaged.
+    """
+    import tomllib
+
+    from ascnet_cli.errors import OptionError
+    from ascnet_cli.training.settings import settings_of
+
+    if not place.is_dir():
+        raise OptionError(f"there is no run {place} to resume", hint="leave --resume out to begin one")
+    for config in (place / "config.toml", *sorted(place.glob("seed-*/config.toml"))):
+        if config.is_file():
+            try:
+                return settings_of(tomllib.loads(config.read_text("utf-8")))
+            except ValueError as error:
+                raise OptionError(f"{config} is damaged: {error}", hint="begin a new run") from error
+    return None
 
 
 def _name(dataset: str, preset: str) -> str:

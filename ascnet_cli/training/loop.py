@@ -131,6 +131,8 @@ def train(
             thresholds = {} if localization is None else localization.to_dict()
             tables = resolved(videos, network, losses, config, held_out, recipe, thresholds, asked)
         _check_processes(ranks, config, tables)
+        if ranks.first:  # it alone compares a resumed run's data, for which all features are read
+            tables = {**tables, "data": {**tables["data"], "features_sha256": videos.features_sha256}}
         computed, fallback = supported(asked, device)
         with own_random_numbers(config.seed, device), float32_products("float32"):
             model = AscNet(network)

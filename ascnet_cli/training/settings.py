@@ -76,6 +76,29 @@ class Settings:
         return replace(self, training=replace(self.training, seed=seed))
 
 
+def settings_of(tables: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The settings that a run's config.toml holds; what it leaves out has no value.
+
+    Raises:
+        OptionError: a table or field is missing, unknown, or of the wrong kind.
+    """
+    parts = {}
+    for table, kind in _TABLES.items():
+        names = [field.name for field in dataclasses.fields(kind)]
+        values = {name: tables.get(table, {}).get(name) for name in names}
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        try:
+            parts[table] = kind(**values)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"the settings in {table} are damaged: {error}") from error
+    return Settings(
+        network=parts["model"],
+        loss=parts["loss"],
+        training=parts["training"],
+        localization=parts["localization"],
+    )
+
+
 def resolve(preset: str, shape: DataShape, *, dataset: str, overrides: Mapping[str, str]) -> Settings:
     """The settings of a preset for a data set, with some of them set otherwise.
 

@@ -105,17 +105,17 @@ class LabelledVideos:
         )
 
     def digest(self) -> str:
-        """SHA-256 over the classes and each video's name, labels and features; everything is read once."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
+        """SHA-256 over the classes and each video's name, labels, and features' shape and type."""
         content = [
-            [name, sorted(self.labels[name]), _shape_and_sha256(self.features[name])] for name in self.names
+            [name, sorted(self.labels[name]), list(self.features[name].shape), str(self.features[name].dtype)]
+            for name in self.names
         ]
         return hashlib.sha256(json.dumps([self.classes, content]).encode()).hexdigest()
 
-
-def _shape_and_sha256(values: np.ndarray) -> list[str]:
-    data = np.ascontiguousarray(values).data
-    return [str(values.shape), str(values.dtype), hashlib.sha256(data).hexdigest()]
+    @cached_property
+    def features_sha256(self) -> str:
+        """SHA-256 over the numbers of all features, by name; everything is read once."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            digest.update(np.ascontiguousarray(self.features[name]).data)
+        return digest.hexdigest()

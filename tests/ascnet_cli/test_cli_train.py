@@ -155,3 +155,16 @@ def test_nothing_held_out_and_published_features_are_said(tmp_path):
     assert ran.code == 0
     assert "note: no video is held out" in ran.err
     assert "`ascnet detect` cannot use it" in ran.err
+
+
+def test_resume_alone_goes_on_with_the_settings_that_a_run_was_begun_with(folder, tmp_path):
+    begun = ("--out", "here", "--preset", "paper", "--seed", "4", "--set", "loss.weight_nce=0", *QUICK)
+    assert ascnet("train", "--dataset", folder, *begun).code == 0
+    before = (tmp_path / "here" / "config.toml").read_text()
+    ran = ascnet("train", "--dataset", folder, "--out", "here", "--resume", "--device", "cpu", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["seeds"] == [4]
+    assert (tmp_path / "here" / "config.toml").read_text() == before
+    ran = ascnet("train", "--dataset", folder, "--out", "nowhere", "--resume")
+    assert ran.code == 2
+    assert "there is no run nowhere to resume" in ran.err

@@ -152,7 +152,7 @@ def test_other_numbers_are_other_data(tmp_path):
 
     def digests():
         data = load_data(str(tmp_path))
-        return data.videos.digest(), truth_digest(data.annotations, data.test)
+        return data.videos.features_sha256, truth_digest(data.annotations, data.test)
 
     before = digests()
     assert digests() == before
