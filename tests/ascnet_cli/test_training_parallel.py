@@ -63,6 +63,7 @@ def both(tmp_path_factory):
     return folder, alone, first, other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases())
 def test_the_losses_are_those_of_one_process(both, case):
     _, alone, first, _ = both
@@ -75,6 +76,7 @@ def test_the_losses_are_those_of_one_process(both, case):
         assert found == pytest.approx(wanted, rel=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in cases() if case != "bfloat16"])
 def test_the_weights_and_the_random_numbers_are_those_of_one_process(both, case):
     folder = both[0]
@@ -89,6 +91,7 @@ def test_the_weights_and_the_random_numbers_are_those_of_one_process(both, case)
     assert float(begun.abs().max()) > 1e-5  # two steps make more of a difference than processes do
 
 
+@pytest.mark.slow
 def test_the_first_process_alone_writes_and_reports(both):
     folder, _, first, other = both
     assert sorted(path.name for path in (folder / "rank1").iterdir()) == ["answer"]
@@ -98,6 +101,7 @@ def test_the_first_process_alone_writes_and_reports(both):
     assert (folder / "rank0" / "equal parts" / "MODEL_CARD.md").exists()
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_is_said(both):
     folder, _, first, _ = both
     (note,) = first["resumed"]["notes"]

@@ -19,6 +19,7 @@ from tests.ascnet_cli.training_tools import toy_network, toy_schedule, toy_train
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_bfloat16_learns(tmp_path):
     found = []
     schedule = toy_schedule(updates=120, validate_every=60, learning_rate=3e-3)

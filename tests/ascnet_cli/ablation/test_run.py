@@ -24,6 +24,7 @@ def run(plan, data, out, **options):
     return ablate(data, Source(data.name), plan, out, **options)
 
 
+@pytest.mark.slow
 def test_a_table_of_rows_over_seeds_and_the_time_of_each_branch(data, tmp_path):
     plan = toy_plan(data, "VII,trivial,fixed", seeds=(0, 5))
     out = tmp_path / "new" / "folder"
