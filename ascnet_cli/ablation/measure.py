@@ -107,7 +107,7 @@ def _video_scores(
         video_C = loaded.model.score(file.load(), loaded.labels).video
         kept = kept_classes(video_C, localization.class_threshold)
         found[file.video] = {loaded.labels[c]: float(video_C[c]) for c in kept}
-        durations_s[file.video] = file.duration_s or file.grid.span_s(file.n_rows - 1)[1]
+        durations_s[file.video] = file.end_s
     return found, durations_s
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,16 +52,10 @@ REPAIRS: tuple[Repair, ...] = (
 
 def values_of(settings: Settings) -> dict[str, Any]:
     """Every setting by its dotted name."""
-    tables: dict[str, Any] = {
-        "model": settings.network,
-        "loss": settings.loss,
-        "training": settings.training,
-        "localization": settings.localization,
-    }
     return {
-        f"{table}.{field.name}": getattr(config, field.name)
-        for table, config in tables.items()
-        for field in dataclasses.fields(config)
+        f"{table}.{name}": value
+        for table, values in settings.tables().items()
+        for name, value in values.items()
     }
 
 

@@ -66,7 +66,7 @@ def measure_times(
     network_s, localization_s = [0.0] * len(variants), [0.0] * len(variants)
     for number, file in enumerate((data.test[0], *data.test)):
         values_TD = file.load()
-        duration_s = file.duration_s or file.grid.span_s(file.n_rows - 1)[1]
+        duration_s = file.end_s
         for place, (_, _, localization) in enumerate(variants):
             begin_s = time.perf_counter()
             # Its scores are arrays of numpy: a CUDA device has ended its work when they are there.

@@ -275,17 +275,10 @@ def _line(result: RunResult) -> str:
 
 
 def _print_settings(settings: Settings) -> None:
-    import dataclasses
-
     from ascnet_cli.cli.text import write_stdout
     from ascnet_cli.training.run_folder import toml_text
 
-    tables = {
-        "model": dataclasses.asdict(settings.network),
-        "loss": dataclasses.asdict(settings.loss),
-        "training": dataclasses.asdict(settings.training),
-        "localization": settings.localization.to_dict(),
-    }
+    tables = {**settings.tables(), "localization": settings.localization.to_dict()}  # lists, as TOML has them
     write_stdout(toml_text(tables))
 
 

@@ -65,6 +65,14 @@ class FeatureFile:
     recipe: Mapping[str, Any] | None = None
     sha256: str | None = None
 
+    @property
+    def end_s(self) -> float:
+        """Where the video ends: its duration by the sidecar, or the end of the last row.
+
+        Durations in circulating annotations are wrong for some videos, and are not looked at.
+        """
+        return self.duration_s or self.grid.span_s(self.n_rows - 1)[1]
+
     def mapped(self) -> Float[np.ndarray, "t d"]:
         """The numbers, for reading some rows at a time: a single file stays on the disk.
 

@@ -172,11 +172,7 @@ def judged(data: TrainingData, found: Mapping[str, Any], protocol: Protocol | No
 
 
 def _detections(loaded: Checkpoint, localization: LocalizationConfig, file: FeatureFile) -> VideoDetections:
-    """One video's segments.
-
-    They are clipped to the duration that its sidecar has, or to the end of its last row: durations in
-    circulating annotations are wrong for some videos.
-    """
-    duration_s = file.duration_s or file.grid.span_s(file.n_rows - 1)[1]
+    """One video's segments."""
+    duration_s = file.end_s
     scores = loaded.model.score(file.load(), loaded.labels)
     return VideoDetections(file.video, duration_s, segments_of(scores, file.grid, duration_s, localization))

@@ -71,6 +71,14 @@ class Settings:
     training: TrainingConfig
     localization: LocalizationConfig
 
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Every setting by its table and its field, as dotted names have them."""
+        parts: tuple[Any, ...] = (self.network, self.loss, self.training, self.localization)
+        return {
+            table: {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+            for table, part in zip(_TABLES, parts, strict=True)
+        }
+
     def with_seed(self, seed: int) -> Settings:
         """The same with another seed."""
         return replace(self, training=replace(self.training, seed=seed))
