@@ -126,27 +126,11 @@ class AscNet(nn.Module):
         Raises:
             FeatureError: the features are not as wide as the model wants.
         """
-        width, wanted = features_BTD.shape[2], self.config.in_dim
-        if width != wanted:
-            raise FeatureError(
-                f"the features are {width} numbers wide; the model wants {wanted}",
-                hint="extract features with the recipe that the model was trained on.",
-            )
-        x_BDT = self._embed(features_BTD.transpose(1, 2), valid_BT)
-        x_BTD = x_BDT.transpose(1, 2)
-        attention_BNT = self.attention(x_BDT).softmax(dim=1)
+        x_BTD, attention_BNT = self._attended(features_BTD, valid_BT)
         v_BTC = self.aware_head(self.dropout(x_BTD))
-
-        z_BNTC = weighted_cas(attention_BNT, v_BTC)
-        omega_BNC = torch.stack(
-            [top_k_mean(z_BNTC[:, n], valid_BT, sigma) for n, sigma in enumerate(self.config.sigmas)], dim=1
-        )
+        z_BNTC, omega_BNC = self._class_aware(attention_BNT, v_BTC, valid_BT)
+        selected_BNT, y_ags_BNC = self._class_agnostic(attention_BNT, v_BTC, x_BTD, valid_BT)
         y_awa_BNC = class_probabilities(omega_BNC)
-        selected_BNT = select_snippets(
-            self.config.selector, attention_BNT, v_BTC, valid_BT, self.config.sigmas
-        )
-        x_BND = pooled_features(attention_BNT, selected_BNT, x_BTD)
-        y_ags_BNC = class_probabilities(self.agnostic_head(x_BND))
         guiding_BTC = v_BTC if self.config.guide == "v" else z_BNTC[:, FOREGROUND]
         return AscNetOutput(
             valid_BT=valid_BT,
@@ -161,6 +145,48 @@ class AscNet(nn.Module):
             y_BNC=self._video_prediction(y_ags_BNC, y_awa_BNC),
             guide_BT=class_probabilities(guiding_BTC)[..., BACKGROUND_CLASS],
         )
+
+    def _attended(
+        self, features_BTD: Float[Tensor, "b t d_in"], valid_BT: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b 3 t"]]:
+        """What both branches read: the embedding and the attention.
+
+        Raises:
+            FeatureError: the features are not as wide as the model wants.
+        """
+        width, wanted = features_BTD.shape[2], self.config.in_dim
+        if width != wanted:
+            raise FeatureError(
+                f"the features are {width} numbers wide; the model wants {wanted}",
+                hint="extract features with the recipe that the model was trained on.",
+            )
+        x_BDT = self._embed(features_BTD.transpose(1, 2), valid_BT)
+        return x_BDT.transpose(1, 2), self.attention(x_BDT).softmax(dim=1)
+
+    def _class_aware(
+        self,
+        attention_BNT: Float[Tensor, "b 3 t"],
+        v_BTC: Float[Tensor, "b t c"],
+        valid_BT: Bool[Tensor, "b t"],
+    ) -> tuple[Float[Tensor, "b 3 t c"], Float[Tensor, "b 3 c"]]:
+        """Eq. 2 and 3."""
+        z_BNTC = weighted_cas(attention_BNT, v_BTC)
+        tops = [top_k_mean(z_BNTC[:, n], valid_BT, sigma) for n, sigma in enumerate(self.config.sigmas)]
+        return z_BNTC, torch.stack(tops, dim=1)
+
+    def _class_agnostic(
+        self,
+        attention_BNT: Float[Tensor, "b 3 t"],
+        v_BTC: Float[Tensor, "b t c"],
+        x_BTD: Float[Tensor, "b t d"],
+        valid_BT: Bool[Tensor, "b t"],
+    ) -> tuple[Bool[Tensor, "b 3 t"], Float[Tensor, "b 3 c"]]:
+        """The selected snippets (eq. 6), and what the features pooled over them are of."""
+        selected_BNT = select_snippets(
+            self.config.selector, attention_BNT, v_BTC, valid_BT, self.config.sigmas
+        )
+        x_BND = pooled_features(attention_BNT, selected_BNT, x_BTD)
+        return selected_BNT, class_probabilities(self.agnostic_head(x_BND))
 
     def _embed(
         self, features_BDT: Float[Tensor, "b d_in t"], valid_BT: Bool[Tensor, "b t"]
@@ -213,23 +239,41 @@ class AscNet(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            output = self(features_BTD, torch.ones(features_BTD.shape[:2], dtype=torch.bool, device=device))
+            attention_T, cas_TC, video_C = self._scored(features_BTD)
         finally:
             self.train(was_training)
-
-        attention_T = _array(output.attention_BNT[0, FOREGROUND])
-        cas_TC = _array(output.cas_BTC[0, :, BACKGROUND_CLASS + 1 :])
-        if self.config.variant == "class_agnostic":
-            cas_TC = np.repeat(attention_T[:, None], cas_TC.shape[1], axis=1)
-        elif self.config.variant == "class_aware":
-            attention_T = np.zeros_like(attention_T)
         return Scores(
-            cas=cas_TC,
-            attention=attention_T,
-            video=_array(output.y_BNC[0, FOREGROUND, BACKGROUND_CLASS + 1 :]),
+            cas=_array(cas_TC[:, BACKGROUND_CLASS + 1 :]),
+            attention=_array(attention_T),
+            video=_array(video_C[BACKGROUND_CLASS + 1 :]),
             labels=tuple(labels),
             positions=positions,
         )
+
+    def _scored(
+        self, features_BTD: Float[Tensor, "1 t d_in"]
+    ) -> tuple[Float[Tensor, " t"], Float[Tensor, "t c"], Float[Tensor, " c"]]:
+        """Attention, class activation and prediction of one video, by the branches that the variant has.
+
+        A branch that is not there is not computed, unlike in training, where losses may read it.
+        """
+        variant = self.config.variant
+        valid_BT = torch.ones(features_BTD.shape[:2], dtype=torch.bool, device=features_BTD.device)
+        x_BTD, attention_BNT = self._attended(features_BTD, valid_BT)
+        foreground_T = attention_BNT[0, FOREGROUND]
+        if variant == "class_agnostic":
+            # No selector that this variant can have reads v.
+            nothing_BTC = x_BTD.new_zeros(1).expand(*x_BTD.shape[:2], self.config.n_classes + 1)
+            _, y_ags_BNC = self._class_agnostic(attention_BNT, nothing_BTC, x_BTD, valid_BT)
+            return foreground_T, foreground_T[:, None].expand_as(nothing_BTC[0]), y_ags_BNC[0, FOREGROUND]
+        v_BTC = self.aware_head(x_BTD)
+        z_BNTC, omega_BNC = self._class_aware(attention_BNT, v_BTC, valid_BT)
+        cas_TC = class_probabilities(z_BNTC[0, FOREGROUND])
+        y_awa_BNC = class_probabilities(omega_BNC)
+        if variant == "class_aware":
+            return torch.zeros_like(foreground_T), cas_TC, y_awa_BNC[0, FOREGROUND]
+        _, y_ags_BNC = self._class_agnostic(attention_BNT, v_BTC, x_BTD, valid_BT)
+        return foreground_T, cas_TC, fused(y_ags_BNC, y_awa_BNC)[0, FOREGROUND]
 
 
 def inference_positions(n_snippets: int, at_most: int | None) -> Int64[np.ndarray, " t"]:

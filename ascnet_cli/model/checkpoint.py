@@ -1,11 +1,11 @@
 """Checkpoints: one safetensors file that says what it is.
 
-The tensors are the network's state, in single or in half precision; a loaded one is in single. The
-header's metadata holds one entry, `ascnet`, a JSON object: `format` (a number, 1), `network` (every field
-of `NetworkConfig`), `labels` (the classes' names in the order of the outputs), `recipe` (how the features
-that it was trained on were made), `localization` and `extra` (for the reader's caller), `half` (true where
-the numbers are in half precision), and `digest`, a SHA-256 over all of that and every tensor, so that a
-single flipped bit is found. Nothing is unpickled.
+The tensors are the network's state, in single precision, or compact: in half precision and without the
+queries, which training alone reads. A loaded one is in single precision. The header's metadata holds one
+entry, `ascnet`, a JSON object: `format` (a number, 1), `network` (every field of `NetworkConfig`), `labels`
+(the classes' names in the order of the outputs), `recipe` (how the features that it was trained on were
+made), `localization` and `extra` (for the reader's caller), `compact` (true where it is), and `digest`, a
+SHA-256 over all of that and every tensor, so that a single flipped bit is found. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from weights.atomic import replacing
 FORMAT = 1
 SHOWN_DIFFERENCES = 5
 _KEY = "ascnet"
+_QUERIES = "queries."
 _MADE_BY = "give an ASC-Net checkpoint as it was saved, or copy it again."
 
 
@@ -39,7 +40,7 @@ class Checkpoint:
     """A trained network and what belongs to it.
 
     Attributes:
-        model: on the device that was asked for, in evaluation mode.
+        model: on the device that was asked for, in evaluation mode; a compact file's has no queries.
         labels: names of the C action classes, in the order of the outputs.
         config: dimensions, preset and options; the same as `model.config`.
         recipe: how the features that it was trained on were made.
@@ -65,7 +66,7 @@ def save_checkpoint(
     recipe: Mapping[str, object],
     localization: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
-    half: bool = False,
+    compact: bool = False,
 ) -> str:
     """Writes a checkpoint, whole or not at all; equal models make equal files.
 
@@ -76,7 +77,7 @@ def save_checkpoint(
         recipe: how its features were made; values that JSON knows.
         localization: settings for the localization, where they differ from the preset's.
         extra: anything else that JSON knows.
-        half: store half-precision numbers, in half the place.
+        compact: half-precision numbers, and no queries: a third of the place, and it cannot be trained on.
 
     Returns:
         The SHA-256 of the file.
@@ -86,9 +87,11 @@ def save_checkpoint(
         OutputError: the path cannot be written to.
         StorageError: the disk is full.
     """
-    dtype = torch.float16 if half else torch.float32
+    dtype = torch.float16 if compact else torch.float32
     state = {
-        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()
+        name: tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+        if not (compact and name.startswith(_QUERIES))
     }
     broken = _not_finite(state)
     if broken:
@@ -101,8 +104,8 @@ def save_checkpoint(
         "localization": dict(localization or {}),
         "extra": dict(extra or {}),
     }
-    if half:
-        content["half"] = True
+    if compact:
+        content["compact"] = True
     problem = _label_problem(content["labels"], model.config.n_classes)
     if problem:
         raise CheckpointError(f"{path} was not written: {problem}")
@@ -125,7 +128,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     content = _content(path, data)
     if content.get("digest") != _digest(content, state):
         raise CheckpointError(f"{path} is damaged: its content is not what was written", hint=_MADE_BY)
-    if content.get("half") is True:
+    compact = content.get("compact") is True
+    if compact:
         state = {name: tensor.float() for name, tensor in state.items()}
     try:
         config = NetworkConfig.from_mapping(content["network"])
@@ -136,6 +140,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise CheckpointError(f"{path} does not fit itself: {problem}", hint=_MADE_BY)
     with torch.device("meta"):  # no memory and no random numbers for what is replaced at once
         model = AscNet(config)
+    if compact:
+        del model.queries
     differences = _differences(model.state_dict(), state)
     if differences:
         shown = "; ".join(differences[:SHOWN_DIFFERENCES])

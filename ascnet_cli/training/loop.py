@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def train(
         FeatureError: features hold numbers that are not finite.
         CheckpointError: the run to resume is damaged.
         DeviceError: there is no CUDA device for this process.
-        OutputError: the folder cannot be written to, or holds another run.
+        OutputError: the folder cannot be written to, holds another run, or another process trains in it.
         StorageError: the disk is full.
     """
     asked = parse_precision(precision or config.precision)
@@ -147,21 +147,24 @@ def train(
             record.notes += [fallback] if fallback else []
             if held_out is None:
                 record.notes.append("no video is held out: the last network is taken, whatever it is like")
-            with ranks.together():
-                state = record.open(tables, resume=resume)
-            state = _shared(state, ranks)
-            if state is not None:
-                model.load_state_dict(state.model)
-                optimiser.load_state_dict(dict(state.optimiser))
-                set_random_state(state.random, device)
-            training = _Training(model, optimiser, trained, held_out, losses, config, computed, ranks, record)
-            return training.run(
-                state.step if state else 0,
-                state.best if state else None,
-                progress or (lambda _: None),
-                should_stop or (lambda: False),
-                notes or (lambda _: None),
-            )
+            with closing(record):
+                with ranks.together():
+                    state = record.open(tables, resume=resume)
+                state = _shared(state, ranks)
+                if state is not None:
+                    model.load_state_dict(state.model)
+                    optimiser.load_state_dict(dict(state.optimiser))
+                    set_random_state(state.random, device)
+                training = _Training(
+                    model, optimiser, trained, held_out, losses, config, computed, ranks, record
+                )
+                return training.run(
+                    state.step if state else 0,
+                    state.best if state else None,
+                    progress or (lambda _: None),
+                    should_stop or (lambda: False),
+                    notes or (lambda _: None),
+                )
 
 
 def _check_processes(ranks: Ranks, config: TrainingConfig, tables: Tables) -> None:

@@ -50,12 +50,13 @@ class Record:
         Raises:
             OptionError: the run was begun with other settings.
             CheckpointError: it is damaged.
-            OutputError: the folder cannot be written to, or holds another run.
+            OutputError: the folder cannot be written to, holds another run, or another process trains in it.
             StorageError: the disk is full.
         """
         if not self.ranks.first:
             return None
         folder = self._folder = RunFolder(self.run)
+        folder.hold()
         state = newest_state(folder.checkpoints, self.device) if resume else None
         here = environment(self.device, self.ranks.n)
         if resume:
@@ -68,6 +69,11 @@ class Record:
             folder.begin(tables)
         folder.note_environment(here)
         return state
+
+    def close(self) -> None:
+        """Lets other processes train in the folder again."""
+        if self._folder is not None:
+            self._folder.release()
 
     def event(self, kind: str, **content: object) -> None:
         """Adds a line to the record of events."""

@@ -6,11 +6,15 @@ events.jsonl        a JSON object a line: `start`, `note`, `step`, `validation`,
 checkpoints/        what the run is taken up again from
 best.safetensors    the checkpoint that was chosen
 MODEL_CARD.md       what that is and how it came about, for people
+.lock               held by the process that trains here, whoever that is
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,6 +51,7 @@ class RunFolder:
         self._config = path / "config.toml"
         self._events = path / "events.jsonl"
         self._environment = path / "environment.json"
+        self._lock: int | None = None
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -56,6 +61,37 @@ class RunFolder:
     def begun(self) -> bool:
         """Whether a run is there, at whatever step."""
         return self._config.exists()
+
+    def hold(self) -> None:
+        """Keeps other processes from training in this folder, until `release` or the end of this one.
+
+        On a shared disk that knows no locks it holds nothing back.
+
+        Raises:
+            OutputError: another process holds it, or it cannot be written to.
+            StorageError: the disk is full.
+        """
+        path = self.path / ".lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise write_error(error, path) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                os.close(lock)
+                raise OutputError(
+                    f"another process is training in {self.path}",
+                    hint="wait for it, stop it, or choose another folder with --out",
+                ) from error
+        self._lock = lock
+
+    def release(self) -> None:
+        """Lets other processes train here again."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def begin(self, tables: Tables) -> None:
         """Writes the settings of a new run.

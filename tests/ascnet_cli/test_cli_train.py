@@ -22,6 +22,7 @@ def test_a_run_in_its_usual_place(folder, tmp_path):
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name == f"{folder.name}-fixed"
     assert {path.name for path in run.iterdir()} == {
+        ".lock",
         "MODEL_CARD.md", "best.safetensors", "checkpoints", "config.toml", "environment.json",
         "events.jsonl", "predictions.json",
     }  # fmt: skip

@@ -236,6 +236,23 @@ def test_scores_of_the_variants_localize_by_one_branch_alone():
     np.testing.assert_array_equal(agnostic.cas, np.stack([both.attention] * 4, axis=1))
 
 
+@pytest.mark.parametrize(
+    ("variant", "selector"),
+    [(v, s) for v in ("class_aware", "both") for s in ("none", "fixed", "literal", "attention")]
+    + [("class_agnostic", "none"), ("class_agnostic", "attention")],
+)
+def test_inference_predicts_what_training_predicts_without_the_branch_that_is_not_there(variant, selector):
+    model = network(variant=variant, selector=selector).eval()
+    (row,) = videos([30])
+    with torch.no_grad():
+        out = alone(model, row)
+    unused = {"class_aware": model.agnostic_head, "class_agnostic": model.aware_head}.get(variant)
+    if unused is not None:
+        unused.register_forward_hook(lambda *_: pytest.fail("a branch that is not there was computed"))
+    scores = model.score(row.numpy(), LABELS)
+    np.testing.assert_allclose(scores.video, out.y_BNC[0, 0, 1:].numpy(), rtol=1e-5)
+
+
 def test_the_paper_preset_thins_long_videos_out_and_says_what_it_kept():
     model = network(preset="paper", inference_snippets=10)
     (row,) = videos([25])

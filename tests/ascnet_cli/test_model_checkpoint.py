@@ -238,14 +238,29 @@ def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):
         saved(tmp_path / "nowhere" / "m.safetensors")
 
 
-def test_half_precision_takes_half_the_place_and_loads_as_single(tmp_path):
+def test_a_compact_file_scores_as_the_whole_one_and_is_much_smaller(tmp_path):
     model = small_model()
-    save_checkpoint(tmp_path / "half.safetensors", model, labels=LABELS, recipe=RECIPE, half=True)
-    save_checkpoint(tmp_path / "single.safetensors", model, labels=LABELS, recipe=RECIPE)
-    found = load_checkpoint(tmp_path / "half.safetensors").model.state_dict()
-    for name, tensor in model.state_dict().items():
-        assert found[name].dtype == torch.float32
-        torch.testing.assert_close(found[name], tensor, atol=1e-3, rtol=1e-3)
-        assert torch.equal(found[name], tensor.half().float())
-    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "single")]
+    save_checkpoint(tmp_path / "compact.safetensors", model, labels=LABELS, recipe=RECIPE, compact=True)
+    save_checkpoint(tmp_path / "whole.safetensors", model, labels=LABELS, recipe=RECIPE)
+    found = load_checkpoint(tmp_path / "compact.safetensors").model
+    state = found.state_dict()
+    read = {name: t for name, t in model.state_dict().items() if not name.startswith("queries.")}
+    assert state.keys() == read.keys()
+    assert len(read) < len(model.state_dict())
+    for name, tensor in read.items():
+        assert torch.equal(state[name], tensor.half().float())
+    rows = np.random.default_rng(0).random((9, model.config.in_dim), np.float32)
+    ours, theirs = found.score(rows, LABELS), model.eval().score(rows, LABELS)
+    np.testing.assert_allclose(ours.cas, theirs.cas, atol=2e-3)
+    np.testing.assert_allclose(ours.attention, theirs.attention, atol=2e-3)
+    np.testing.assert_allclose(ours.video, theirs.video, atol=2e-3)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("compact", "whole")]
     assert sizes[0] < sizes[1]
+
+
+def test_queries_in_a_compact_file_are_unexpected(tmp_path):
+    path = rewritten(
+        saved(tmp_path / "odd.safetensors"), lambda content, _state: content.update(compact=True)
+    )
+    with pytest.raises(CheckpointError, match=r"queries\.\w+.* is unexpected"):
+        load_checkpoint(path)

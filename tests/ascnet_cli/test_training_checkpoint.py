@@ -201,6 +201,17 @@ def test_what_a_killed_run_left_half_written_is_swept_and_nothing_else(tmp_path)
     assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == ["checkpoints", "mine.tmp"]
 
 
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    first.hold()
+    with pytest.raises(OutputError, match="another process is training in") as caught:
+        second.hold()
+    assert "--out" in caught.value.hint
+    first.release()
+    second.hold()
+    second.release()
+
+
 def test_names_of_half_written_files_are_those_that_are_swept(tmp_path):
     folder = RunFolder(tmp_path / "run")
     with replacing(folder.best):

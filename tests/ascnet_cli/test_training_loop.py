@@ -179,6 +179,7 @@ def test_what_a_run_folder_holds(tmp_path):
     result = toy_train(tmp_path / "run")
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} == {
+        ".lock",
         "config.toml",
         "environment.json",
         "events.jsonl",
@@ -241,6 +242,19 @@ def test_a_new_run_does_not_overwrite_one_that_is_there(tmp_path):
     toy_train(tmp_path / "run", should_stop=lambda: True)
     with pytest.raises(OutputError, match="holds a run already"):
         toy_train(tmp_path / "run")
+
+
+def test_a_run_keeps_others_out_of_its_folder_and_lets_it_go(tmp_path):
+    found = []
+
+    def meanwhile(_):
+        with pytest.raises(OutputError, match="another process is training") as caught:
+            toy_train(tmp_path / "run", resume=True)
+        found.append(caught.value)
+
+    toy_train(tmp_path / "run", schedule=toy_schedule(updates=2), progress=meanwhile)
+    assert len(found) == 2
+    RunFolder(tmp_path / "run").hold()
 
 
 def test_features_that_are_no_numbers_stop_the_run_and_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The model that comes with ascnet: chosen by validation, stored in half precision, with its card."""
+"""The model that comes with ascnet: chosen by validation, stored compactly, with its card."""
 
 import json
 
@@ -32,7 +32,8 @@ def test_the_best_by_validation_and_of_equal_ones_the_lowest_seed(tmp_path, caps
     assert said["run"].endswith("seed-2")
     assert load_checkpoint(out).sha256 == said["sha256"]
     card = out.with_suffix(".md").read_text()
-    assert card == f"- checkpoint: `model.safetensors` (half precision), SHA-256 `{said['sha256']}`\n"
+    what = "half precision, without the queries that training alone reads"
+    assert card == f"- checkpoint: `model.safetensors` ({what}), SHA-256 `{said['sha256']}`\n"
 
 
 def test_nothing_to_choose_from(tmp_path):
