@@ -27,11 +27,14 @@ def ablate(
         ),
     ],
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Runs and tables; what is finished there is not run again."
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Runs and tables; what is finished there is not run again. Required but with --list.",
         ),
-    ],
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", metavar="DIR", help="Where a known one lies; default: $ASCNET_DATA/NAME."),
@@ -85,6 +88,8 @@ def ablate(
     from ascnet_cli.training.seeds import parse_seeds
     from ascnet_cli.training.settings import parse_overrides
 
+    if out is None and not show_rows:
+        raise typer.BadParameter("where to? give a folder", param_hint="--out")
     numbers, overrides = parse_seeds(seeds), parse_overrides(assignments or [])
     chosen_preset = _preset(preset)
 
@@ -98,7 +103,7 @@ def ablate(
     opened = load_data(dataset, data, features)
     known = all_rows(chosen_preset, opened.shape, dataset=dataset, overrides=overrides)
     wanted, notes = run.runnable(chosen_rows(known, rows), opened)
-    if show_rows:
+    if show_rows or out is None:
         _print_rows(wanted)
         return
     plan = make_plan(wanted, opened, overrides, numbers)

@@ -61,6 +61,7 @@ def read_labels(path: Path) -> dict[str, RawVideo]:
             hint="the first line is video,label or video,label,subset",
         )
     videos: dict[str, RawVideo] = {}
+    spelled: dict[str, tuple[str, str]] = {}
     for row in reader:
         where = f"{path}:{reader.line_num}"
         cells = [cell.strip() for cell in row]
@@ -77,8 +78,22 @@ def read_labels(path: Path) -> dict[str, RawVideo]:
                 f"{where}: {cells[0]!r} is in two subsets", hint="say the same in all of its rows"
             )
         if cells[1] and cells[1] not in video.labels:
+            _hold_spelling(spelled, cells[1], where)
             video.labels.append(cells[1])
     return videos
+
+
+def _hold_spelling(spelled: dict[str, tuple[str, str]], label: str, where: str) -> None:
+    """Refuse a label that differs from an earlier one in capitals, spaces or underscores alone.
+
+    Raises:
+        PredictionsError: naming both, since they would silently be two classes.
+    """
+    known, line = spelled.setdefault(" ".join(label.casefold().replace("_", " ").split()), (label, where))
+    if known != label:
+        raise PredictionsError(
+            f"{where}: {label!r} is spelled {known!r} in {line}", hint="spell a class the same in all rows"
+        )
 
 
 def _subset(word: str, where: str) -> Subset | None:

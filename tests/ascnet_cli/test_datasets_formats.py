@@ -223,6 +223,10 @@ def test_a_folder_with_labels_and_annotations(tmp_path):
         ("video,label\na,run\n,run\n", "labels.csv:3"),
         ("video,label,subset\na,run,tset\n", "unknown subset 'tset'"),
         ("video,label,subset\na,run,train\na,hop,test\n", "'a' is in two subsets"),
+        (
+            "video,label\na,Roll_over\na,hop\nb,roll over\n",
+            "labels.csv:4: 'roll over' is spelled 'Roll_over'",
+        ),
     ],
 )
 def test_labels_that_are_none(tmp_path, text, said):

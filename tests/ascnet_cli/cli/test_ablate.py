@@ -48,13 +48,19 @@ def test_a_table_and_a_second_time_nothing_to_do(folder, tmp_path):
 
 
 def test_rows_are_listed_with_what_they_set(folder, tmp_path):
-    ran = ascnet("ablate", "--dataset", folder, "--out", "here", "--list", "--rows", "V,paper+guide")
+    ran = ascnet("ablate", "--dataset", folder, "--list", "--rows", "V,paper+guide")
     assert ran.code == 0
     lines = [line.split() for line in ran.out.splitlines()]
     assert [line[0] for line in lines] == ["row", "no-selector", "selector", "paper+guide"]
     assert lines[1][-1] == "model.selector=none"
     assert lines[3][-1] == "model.guide=v"
-    assert not (tmp_path / "here").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_place_to_write_nothing_is_trained(folder):
+    ran = ascnet("ablate", "--dataset", folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--out" in ran.err
 
 
 @pytest.mark.parametrize(
