@@ -28,6 +28,7 @@ from ascnet_cli.model.equations import (
     top_k_mean,
     weighted_cas,
 )
+from ascnet_cli.model.layers import Dropout, unit_rows
 from ascnet_cli.model.queries import SemanticQueries
 from ascnet_cli.model.scores import Scores
 from ascnet_cli.model.selector import select_snippets
@@ -73,7 +74,7 @@ class AscNetOutput:
     @cached_property
     def u_BTD(self) -> Float[Tensor, "b t d"]:
         """The embedding with rows of unit length: what the queries and eq. 10 read; computed once."""
-        return functional.normalize(self.x_BTD, dim=2)
+        return unit_rows(self.x_BTD)
 
 
 class AscNet(nn.Module):
@@ -94,7 +95,7 @@ class AscNet(nn.Module):
         n_out = config.n_classes + 1
         self.mean_D: Tensor
         self.register_buffer("mean_D", torch.zeros(config.in_dim))
-        self.embed_dropout = nn.Dropout(config.embed_dropout)
+        self.embed_dropout = Dropout(config.embed_dropout)
         self.embed = nn.Conv1d(config.in_dim, config.embed_dim, kernel_size=3, padding=1)
         self.skip: nn.Module = (
             nn.Identity()
@@ -102,7 +103,7 @@ class AscNet(nn.Module):
             else nn.Conv1d(config.in_dim, config.embed_dim, kernel_size=1)
         )
         self.attention = nn.Conv1d(config.embed_dim, 3, kernel_size=1)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.aware_head = nn.Linear(config.embed_dim, n_out)
         self.agnostic_head = nn.Linear(config.embed_dim, n_out)
         self.queries = SemanticQueries(n_out, config.embed_dim, config.query_dim, config.query_form)

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ascnet_cli.model.layers import Dropout, dropout_scale
 from ascnet_cli.training.parallel import Ranks
 
 
-class SharedDropout(nn.Dropout):
+class SharedDropout(Dropout):
     """Draws for the whole batch, as one process does, and applies the rows of this process's part.
 
     So equal seeds give equal losses with any number of processes, and the state of the random numbers
@@ -31,18 +32,20 @@ class SharedDropout(nn.Dropout):
         """Zeroes and scales in training mode; axis 0 is the part's videos."""
         if not self.training or not self.p:
             return values
+        on_cpu = values.device.type == "cpu"
         # Numbers are drawn in the order in memory: the whole batch is laid out as the part is.
-        ones = torch.empty_strided(
+        room = torch.empty_strided(
             (self._batch_size, *values.shape[1:]),
             (values[0].numel(), *values.stride()[1:]),
-            dtype=values.dtype,
+            dtype=torch.float32 if on_cpu else values.dtype,
             device=values.device,
-        ).fill_(1)
-        return values * functional.dropout(ones, self.p)[self._part]
+        )
+        scale = dropout_scale(room, self.p) if on_cpu else functional.dropout(room.fill_(1), self.p)
+        return values * scale[self._part].to(values.dtype)
 
 
 def share_dropout(model: nn.Module, ranks: Ranks, batch_size: int) -> None:
     """Puts `SharedDropout` in the place of a network's dropout layers, which hold no parameters."""
     for name, layer in list(model.named_modules()):
-        if isinstance(layer, nn.Dropout):
+        if isinstance(layer, Dropout):
             model.set_submodule(name, SharedDropout(layer.p, ranks, batch_size))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ascnet_cli.config_training import loss_config
 from ascnet_cli.errors import DeviceError, OptionError, TrainingError
 from ascnet_cli.model.checkpoint import load_checkpoint
+from ascnet_cli.model.layers import Dropout
 from ascnet_cli.training.checkpoint import load_state, saved_steps
 from ascnet_cli.training.dropout import SharedDropout
 from ascnet_cli.training.parallel import ALONE, Ranks, joined, own_device, world_size
@@ -182,7 +183,7 @@ def test_parts_are_a_batch(n_videos, n):
 def test_dropout_is_that_of_the_whole_batch(n, turned):
     whole = torch.rand(4, 6, 5).transpose(1, 2) if turned else torch.rand(4, 5, 6)
     torch.manual_seed(5)
-    wanted = torch.nn.functional.dropout(whole, 0.5)
+    wanted = Dropout(0.5)(whole)
     state = torch.get_rng_state()
     for rank in range(n):
         ranks = Ranks(rank, n)
