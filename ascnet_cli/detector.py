@@ -31,6 +31,7 @@ from extractors.flow import (
     DisConfig,
     FlowConfig,
     FlowEstimator,
+    OpenCvTvL1Config,
     RaftConfig,
     TvL1Config,
     flow_recipe,
@@ -269,7 +270,12 @@ def _flow_of(recipe: Mapping[str, Any], device: torch.device) -> FlowEstimator:
     Raises:
         FeatureError: its parameters are not those of an algorithm that is known here.
     """
-    kinds: dict[str, type[FlowConfig]] = {"tvl1": TvL1Config, "dis": DisConfig, "raft": RaftConfig}
+    kinds: dict[str, type[FlowConfig]] = {
+        "tvl1": TvL1Config,
+        "tvl1-opencv": OpenCvTvL1Config,
+        "dis": DisConfig,
+        "raft": RaftConfig,
+    }
     kind = kinds.get(str(recipe.get("algorithm")))
     try:
         if kind is None:

@@ -8,8 +8,9 @@ Flow is measured in pixels from a frame to the next one: channel 0 is the shift 
 the shift down, which is the channel order of the public I3D flow checkpoints.
 
 A pretrained flow stream is sensitive to the algorithm, so every parameter is part of the feature recipe
-(`flow_recipe`). TV-L1 is what the public checkpoints were trained on; DIS is about a hundred times faster
-and a coarse stand-in; RAFT is a network and wants a GPU.
+(`flow_recipe`). TV-L1 is what the public checkpoints were trained on: `tvl1` is ours, with the flow of
+OpenCV's defaults in a small part of the time, `tvl1-opencv` the reference itself. DIS is a coarse stand-in
+and faster still; RAFT is a network and wants a GPU.
 """
 
 from __future__ import annotations
@@ -27,21 +28,25 @@ from extractors.flow_config import (
     FLOW_LEVELS,
     DisConfig,
     FlowConfig,
+    OpenCvTvL1Config,
     RaftConfig,
     Recipe,
     TvL1Config,
     flow_config,
     flow_recipe,
 )
+from extractors.flow_config_tvl1 import TVL1_PRESETS
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "ALGORITHMS",
+    "TVL1_PRESETS",
     "DisConfig",
     "FlowConfig",
     "FlowEstimator",
+    "OpenCvTvL1Config",
     "RaftConfig",
     "Recipe",
     "TvL1Config",
@@ -59,7 +64,7 @@ class FlowEstimator(Protocol):
     """An algorithm that was set up once and is called for as many frames as there are.
 
     Pairs of frames do not see one another, so a video may come in pieces that share one frame: the
-    flows are those of the whole (to the last bit with OpenCV, to rounding with RAFT).
+    flows are those of the whole (to the last bit on the processor, to rounding with RAFT and on a GPU).
     """
 
     @property
@@ -85,7 +90,7 @@ def make_flow(
 
     Args:
         config: the algorithm and its parameters.
-        device: where RAFT runs; OpenCV's algorithms always run on the processor.
+        device: where RAFT runs, and our TV-L1 if it is CUDA; OpenCV's always run on the processor.
         tensors: RAFT's weights by their canonical names (`weights.raft`), for `RaftConfig` alone.
 
     Raises:
@@ -107,6 +112,10 @@ def make_flow(
             f"the flow algorithm {config.as_recipe()['algorithm']} takes no weights",
             hint="Leave the flow weights out, or choose the algorithm raft.",
         )
+    if isinstance(config, TvL1Config):
+        from extractors.flow_tvl1 import TvL1Flow
+
+        return TvL1Flow(config, device=device)
     from extractors.flow_opencv import OpenCvFlow
 
     return OpenCvFlow(config)

@@ -8,8 +8,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from extractors.errors import OptionError
+from extractors.flow_config_tvl1 import DEFAULT_TVL1_PRESET, TVL1_PRESETS, TvL1Config
 
-ALGORITHMS = ("tvl1", "dis", "raft")
+__all__ = [
+    "ALGORITHMS",
+    "FLOW_BOUND_PX",
+    "FLOW_LEVELS",
+    "RAFT_ARCHITECTURES",
+    "DisConfig",
+    "FlowConfig",
+    "OpenCvTvL1Config",
+    "RaftConfig",
+    "Recipe",
+    "TvL1Config",
+    "flow_config",
+    "flow_recipe",
+]
+
+ALGORITHMS = ("tvl1", "tvl1-opencv", "dis", "raft")
 FLOW_BOUND_PX = 20.0  # kinetics-i3d README: "truncated to the range [-20, 20], then rescaled"
 FLOW_LEVELS = 256  # the field stores flow as 8-bit images, and its checkpoints are used with them
 RAFT_ARCHITECTURES = ("raft_small", "raft_large")
@@ -18,7 +34,7 @@ Recipe = dict[str, str | int | float]
 
 
 @dataclass(frozen=True, slots=True)
-class TvL1Config:
+class OpenCvTvL1Config:
     """Dual TV-L1 (Zach, Pock, Bischof 2007) as OpenCV computes it; the defaults are OpenCV's.
 
     Attributes:
@@ -61,7 +77,7 @@ class TvL1Config:
 
     def as_recipe(self) -> Recipe:
         """The algorithm's name and every parameter, for the feature recipe."""
-        return {"algorithm": "tvl1", **asdict(self)}
+        return {"algorithm": "tvl1-opencv", **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,22 +160,39 @@ class RaftConfig:
         return {"algorithm": "raft", **asdict(self)}
 
 
-FlowConfig = TvL1Config | DisConfig | RaftConfig
+FlowConfig = TvL1Config | OpenCvTvL1Config | DisConfig | RaftConfig
 
 
-def flow_config(algorithm: str, *, weights_sha256: str = "", architecture: str = "raft_small") -> FlowConfig:
-    """The default parameters of an algorithm.
+def flow_config(
+    algorithm: str,
+    *,
+    preset: str = DEFAULT_TVL1_PRESET,
+    weights_sha256: str = "",
+    architecture: str = "raft_small",
+) -> FlowConfig:
+    """The parameters of an algorithm: a preset's for our TV-L1, the defaults for the others.
 
     Args:
         algorithm: one of `ALGORITHMS`.
+        preset: of `tvl1`, one of `TVL1_PRESETS`; the other algorithms have none.
         weights_sha256: of RAFT's weights; the other algorithms have none.
         architecture: of RAFT's weights.
 
     Raises:
-        OptionError: there is no such algorithm, or RAFT was named without its weights.
+        OptionError: there is no such algorithm or preset, or RAFT was named without its weights.
     """
     if algorithm == "tvl1":
-        return TvL1Config()
+        if preset not in TVL1_PRESETS:
+            raise OptionError(
+                f"{preset!r} is not a preset of tvl1", hint=f"Use one of: {', '.join(TVL1_PRESETS)}."
+            )
+        return TVL1_PRESETS[preset]
+    if preset != DEFAULT_TVL1_PRESET:
+        raise OptionError(
+            f"the flow algorithm {algorithm} has no presets", hint="Leave the preset out, or use tvl1."
+        )
+    if algorithm == "tvl1-opencv":
+        return OpenCvTvL1Config()
     if algorithm == "dis":
         return DisConfig()
     if algorithm == "raft":

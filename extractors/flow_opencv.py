@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from extractors.errors import OptionError
 from extractors.flow import check_frames
-from extractors.flow_config import DisConfig, TvL1Config
+from extractors.flow_config import DisConfig, OpenCvTvL1Config
 
 
 class OpenCvFlow:
@@ -23,10 +23,10 @@ class OpenCvFlow:
         config: what it was made from.
     """
 
-    def __init__(self, config: TvL1Config | DisConfig) -> None:
+    def __init__(self, config: OpenCvTvL1Config | DisConfig) -> None:
         self.config = config
         self._algorithm: cv2.DenseOpticalFlow = (
-            _tvl1(config) if isinstance(config, TvL1Config) else _dis(config)
+            _tvl1(config) if isinstance(config, OpenCvTvL1Config) else _dis(config)
         )
 
     def __call__(self, frames: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "m 2 h w"]:
@@ -46,7 +46,7 @@ class OpenCvFlow:
 
     def _check_size(self, height: int, width: int) -> None:
         """A patch must fit the finest level; TV-L1 drops levels instead and takes a single pixel."""
-        if isinstance(self.config, TvL1Config):
+        if isinstance(self.config, OpenCvTvL1Config):
             return
         # Half as much again as a patch is OpenCV's own limit at full size; twice is on the safe side.
         least = self.config.patch_px << max(self.config.finest_scale, 1)
@@ -57,7 +57,7 @@ class OpenCvFlow:
             )
 
 
-def _tvl1(config: TvL1Config) -> cv2.optflow.DualTVL1OpticalFlow:
+def _tvl1(config: OpenCvTvL1Config) -> cv2.optflow.DualTVL1OpticalFlow:
     """OpenCV's DualTVL1 with every parameter set, so that its defaults can change without ours."""
     algorithm = cv2.optflow.DualTVL1OpticalFlow.create()
     algorithm.setTau(config.tau)

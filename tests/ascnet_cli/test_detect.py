@@ -25,7 +25,7 @@ from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import save_checkpoint
 from ascnet_cli.model.scores import Scores
 from extractors.features import Extractor
-from extractors.flow import TvL1Config, flow_recipe
+from extractors.flow import TVL1_PRESETS, DisConfig, OpenCvTvL1Config, TvL1Config, flow_recipe
 from extractors.snippets import SNIPPETS
 from extractors.video import VIDEO_ENDINGS
 from tests.cli_tools import ACTION, action_video, default_recipe, stand_in_network
@@ -321,15 +321,17 @@ def test_a_checkpoint_whose_weights_lie_in_the_folder_of_fetched_ones(tmp_path):
     assert detector.extractor.recipe == recipe
 
 
-def two_streams(**changes):
-    flow = {**flow_recipe(TvL1Config()), **changes}
+def two_streams(config=None, **changes):
+    flow = {**flow_recipe(config or TvL1Config()), **changes}
     rgb = default_recipe().weights["rgb"]
     return default_recipe(weights={"rgb": rgb, "flow": rgb}, flow=flow)
 
 
-def test_a_checkpoint_with_a_flow_stream(tmp_path):
-    detector = load_detector(saved(tmp_path, in_dim=2048, recipe=two_streams()), device="cpu")
+@pytest.mark.parametrize("config", [*TVL1_PRESETS.values(), OpenCvTvL1Config(), DisConfig()])
+def test_a_checkpoint_with_a_flow_stream(tmp_path, config):
+    detector = load_detector(saved(tmp_path, in_dim=2048, recipe=two_streams(config)), device="cpu")
     assert detector.extractor.recipe.streams == ("rgb", "flow")
+    assert detector.extractor.recipe.flow == flow_recipe(config)
 
 
 @pytest.mark.parametrize("changes", [{"algorithm": "farneback"}, {"bound_px": 7}])

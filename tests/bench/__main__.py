@@ -5,7 +5,7 @@ That of evaluation compares with a loop over pandas tables, and is left out wher
 
 import importlib.util
 
-from tests.bench import evaluation_speed, i3d_speed, localization_speed, memory, training_speed
+from tests.bench import evaluation_speed, flow_speed, i3d_speed, localization_speed, memory, training_speed
 
 if __name__ == "__main__":
     localization_speed.main()
@@ -13,4 +13,5 @@ if __name__ == "__main__":
     if importlib.util.find_spec("pandas"):
         evaluation_speed.main()
     i3d_speed.main()
+    flow_speed.main()
     memory.main()

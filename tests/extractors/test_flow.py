@@ -17,7 +17,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from extractors.errors import FeatureError, OptionError
 from extractors.flow import (
+    TVL1_PRESETS,
     DisConfig,
+    OpenCvTvL1Config,
     RaftConfig,
     TvL1Config,
     encode_flow,
@@ -28,13 +30,14 @@ from extractors.flow import (
     snippet_flows,
 )
 from extractors.flow_raft import RaftFlow, pairs_at_once
+from tests.extractors.flow_pictures import moving, texture
 from weights.errors import WeightsError
 
 RAFT_FILE = Path(__file__).parents[2] / "weights" / "raft_small.safetensors"
 RAFT = RaftConfig(weights_sha256="0" * 64, n_updates=6)
 # Coarse and quick, for tests of the plumbing; the known motion below is measured with the defaults.
-QUICK_TVL1 = TvL1Config(n_scales=3, n_warps=2, n_outer=2, n_inner=10, median_px=1)
-ALGORITHMS = ("tvl1", "dis", "raft")
+QUICK_TVL1 = OpenCvTvL1Config(n_scales=3, n_warps=2, n_outer=2, n_inner=10, median_px=1)
+ALGORITHMS = ("tvl1", "tvl1-opencv", "dis", "raft")
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +49,10 @@ def raft_tensors():
 def estimators(raft_tensors):
     return {
         "tvl1": make_flow(TvL1Config()),
+        "tvl1-opencv": make_flow(OpenCvTvL1Config()),
         "dis": make_flow(DisConfig()),
         "raft": make_flow(RAFT, tensors=raft_tensors),
     }
-
-
-def texture(height, width, seed=0):
-    """A smooth random RGB image: structure of a few pixels everywhere."""
-    noise = np.random.default_rng(seed).normal(size=(height, width, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
-    return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
-
-
-def moving(n_frames, shift_x, shift_y, size=144, seed=0):
-    """Frames of a texture whose content moves by (shift_x, shift_y) pixels a frame."""
-    margin = 40
-    image = texture(size + 2 * margin, size + 2 * margin, seed)
-    return np.stack(
-        [
-            image[
-                margin - k * shift_y : margin - k * shift_y + size,
-                margin - k * shift_x : margin - k * shift_x + size,
-            ]
-            for k in range(n_frames)
-        ]
-    )
 
 
 # --- the algorithms on motion that is known -----------------------------------------------------------
@@ -92,7 +74,7 @@ def test_identical_frames_have_almost_no_flow(estimators, name):
     frame = texture(136, 160)
     flow = estimators[name](np.stack([frame, frame]))
     assert np.abs(flow).mean() < 0.1  # RAFT is a network and never says exactly 0
-    if name == "tvl1":
+    if name.startswith("tvl1"):
         np.testing.assert_array_equal(flow, 0)
 
 
@@ -104,8 +86,8 @@ def test_unrelated_and_empty_frames_give_finite_flow_within_the_bounds(estimator
         "grey": [np.full((128, 144, 3), 127, np.uint8)] * 2,
         "black to white": [np.zeros((128, 144, 3), np.uint8), np.full((128, 144, 3), 255, np.uint8)],
     }
-    # TV-L1 iterates to its limit on a cut: the full schedule would prove nothing more.
-    estimate = make_flow(QUICK_TVL1) if name == "tvl1" else estimators[name]
+    # OpenCV iterates to its limit on a cut: the full schedule would prove nothing more.
+    estimate = make_flow(QUICK_TVL1) if name == "tvl1-opencv" else estimators[name]
     flow = estimate(np.stack(scenes[scene]))
     assert np.isfinite(flow).all()
     assert np.abs(quantize_flow(flow)).max() <= 1
@@ -113,7 +95,7 @@ def test_unrelated_and_empty_frames_give_finite_flow_within_the_bounds(estimator
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_pieces_of_a_video_that_share_a_frame_give_the_flow_of_the_whole(estimators, raft_tensors, name):
-    estimate = estimators[name] if name != "tvl1" else make_flow(QUICK_TVL1)
+    estimate = estimators[name] if name != "tvl1-opencv" else make_flow(QUICK_TVL1)
     frames = moving(4, 2, 1, size=128)
     whole = estimate(frames)
     pieces = np.concatenate([estimate(frames[:3]), estimate(frames[2:])])
@@ -123,7 +105,7 @@ def test_pieces_of_a_video_that_share_a_frame_give_the_flow_of_the_whole(estimat
         np.testing.assert_array_equal(pieces, whole)
 
 
-@pytest.mark.parametrize("config", [QUICK_TVL1, DisConfig()])
+@pytest.mark.parametrize("config", [TvL1Config(), QUICK_TVL1, DisConfig()])
 def test_a_used_estimator_remembers_nothing(config):
     used = make_flow(config)
     used(moving(3, 5, 5, size=100, seed=3))
@@ -131,7 +113,7 @@ def test_a_used_estimator_remembers_nothing(config):
     np.testing.assert_array_equal(used(frames), make_flow(config)(frames))
 
 
-@pytest.mark.parametrize("config", [QUICK_TVL1, DisConfig()])
+@pytest.mark.parametrize("config", [TvL1Config(), QUICK_TVL1, DisConfig()])
 def test_one_frame_has_no_pairs_and_is_not_an_error(config):
     assert make_flow(config)(moving(1, 0, 0, size=32)).shape == (0, 2, 32, 32)
 
@@ -147,9 +129,9 @@ def test_frames_that_are_not_contiguous_are_fine(estimators):
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-def test_tvl1_takes_frames_of_any_size(height, width):
+def test_opencvs_tvl1_takes_frames_of_any_size(height, width):
     frames = np.stack([texture(height, width, 1), texture(height, width, 2)])
-    flow = make_flow(TvL1Config(n_warps=1, n_outer=1, n_inner=1))(frames)
+    flow = make_flow(OpenCvTvL1Config(n_warps=1, n_outer=1, n_inner=1))(frames)
     assert flow.shape == (1, 2, height, width)
     assert np.isfinite(flow).all()
 
@@ -304,10 +286,15 @@ def test_a_snippet_of_no_frame_or_too_many_is_refused(n_frames):
         lambda: TvL1Config(tau=0.0),
         lambda: TvL1Config(epsilon=-1.0),
         lambda: TvL1Config(n_warps=0),
-        lambda: TvL1Config(gamma=-0.1),
+        lambda: TvL1Config(n_inner=0),
         lambda: TvL1Config(scale_step=1.0),
         lambda: TvL1Config(median_px=4),
         lambda: TvL1Config(theta=float("nan")),
+        lambda: OpenCvTvL1Config(tau=0.0),
+        lambda: OpenCvTvL1Config(n_scales=0),
+        lambda: OpenCvTvL1Config(gamma=-0.1),
+        lambda: OpenCvTvL1Config(scale_step=0.0),
+        lambda: OpenCvTvL1Config(median_px=2),
         lambda: DisConfig(finest_scale=-1),
         lambda: DisConfig(patch_px=2),
         lambda: DisConfig(stride_px=8),
@@ -328,7 +315,7 @@ def test_parameters_out_of_range_are_refused_by_name(make):
 def test_the_defaults_are_opencvs_own():
     """A change of OpenCV's defaults shows here, and does not change our features."""
     theirs = cv2.optflow.DualTVL1OpticalFlow.create()
-    ours = TvL1Config()
+    ours = OpenCvTvL1Config()
     assert (theirs.getTau(), theirs.getLambda(), theirs.getTheta()) == (
         ours.tau,
         ours.data_weight,
@@ -365,7 +352,9 @@ def test_the_defaults_are_opencvs_own():
 )
 def test_every_tvl1_parameter_changes_the_flow(name, value):
     frames = moving(2, 3, 2, size=64)
-    assert (make_flow(TvL1Config(**{name: value}))(frames) != make_flow(TvL1Config())(frames)).any()
+    kinds = [OpenCvTvL1Config] if name == "gamma" else [OpenCvTvL1Config, TvL1Config]
+    for kind in kinds:
+        assert (make_flow(kind(**{name: value}))(frames) != make_flow(kind())(frames)).any()
 
 
 @pytest.mark.parametrize(
@@ -389,7 +378,7 @@ def test_every_dis_parameter_changes_the_flow(name, value):
     assert (make_flow(DisConfig(**{name: value}))(frames) != make_flow(DisConfig())(frames)).any()
 
 
-@pytest.mark.parametrize("config", [TvL1Config(), DisConfig(), RAFT])
+@pytest.mark.parametrize("config", [TvL1Config(), OpenCvTvL1Config(), DisConfig(), RAFT])
 def test_the_recipe_names_the_algorithm_every_parameter_and_the_scaling(config):
     recipe = flow_recipe(config)
     assert recipe["algorithm"] in ALGORITHMS
@@ -402,6 +391,8 @@ def test_the_recipe_names_the_algorithm_every_parameter_and_the_scaling(config):
 
 def test_algorithms_are_chosen_by_name_with_the_fields_defaults():
     assert flow_config("tvl1") == TvL1Config()
+    assert flow_config("tvl1", preset="fast") == TVL1_PRESETS["fast"]
+    assert flow_config("tvl1-opencv") == OpenCvTvL1Config()
     assert flow_config("dis") == DisConfig()
     chosen = flow_config("raft", weights_sha256="a" * 64, architecture="raft_large")
     assert chosen == RaftConfig("a" * 64, architecture="raft_large")
@@ -409,17 +400,26 @@ def test_algorithms_are_chosen_by_name_with_the_fields_defaults():
         flow_config("raft")
     with pytest.raises(OptionError, match="'farneback' is not an optical flow algorithm") as caught:
         flow_config("farneback")
-    assert "tvl1, dis, raft" in caught.value.hint
+    assert "tvl1, tvl1-opencv, dis, raft" in caught.value.hint
+    with pytest.raises(OptionError, match="'slow' is not a preset of tvl1"):
+        flow_config("tvl1", preset="slow")
+    with pytest.raises(OptionError, match="dis has no presets"):
+        flow_config("dis", preset="fast")
 
 
 def test_reading_a_recipe_loads_neither_torch_nor_opencv():
     code = (
         "import sys, extractors.flow as f; f.flow_recipe(f.TvL1Config());"
-        "sys.exit(' '.join({'torch', 'cv2'} & sys.modules.keys()) or 0)"
+        "sys.exit(' '.join({'torch', 'cv2', 'numba'} & sys.modules.keys()) or 0)"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_every_preset_and_the_reference_have_recipes_of_their_own():
+    configs = [*TVL1_PRESETS.values(), OpenCvTvL1Config()]
+    assert len({json.dumps(flow_recipe(config)) for config in configs}) == len(configs) == 3
 
 
 def test_two_raft_checkpoints_have_two_recipes():
@@ -429,8 +429,8 @@ def test_two_raft_checkpoints_have_two_recipes():
 def test_raft_without_weights_and_weights_without_raft_are_refused(raft_tensors):
     with pytest.raises(OptionError, match="needs weights"):
         make_flow(RAFT)
-    with pytest.raises(OptionError, match="tvl1 takes no weights"):
-        make_flow(TvL1Config(), tensors=raft_tensors)
+    with pytest.raises(OptionError, match="tvl1-opencv takes no weights"):
+        make_flow(OpenCvTvL1Config(), tensors=raft_tensors)
 
 
 def test_raft_refuses_weights_of_another_architecture(raft_tensors):
