@@ -26,6 +26,14 @@ DIMS = {"i3d": FEATURE_DIM, "i3d_r50": R50_DIM}
 
 
 @runtime_checkable
+class DenseStream(Protocol):
+    """One pass over one video in dense context; see `I3DStream`."""
+
+    def push(self, frames_CTHW: Float[Tensor, "c t h w"], *, last: bool = False) -> Float[Tensor, "t8 d"]:
+        """Take the next frames; the features that are now certain."""
+
+
+@runtime_checkable
 class Backbone(Protocol):
     """One stream's network, ready on its device, in its dtype.
 
@@ -47,7 +55,7 @@ class Backbone(Protocol):
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b k"]]:
         """Features and logits of isolated clips."""
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """A new pass over one video in dense context.
 
         Raises:
@@ -77,7 +85,7 @@ class I3DBackbone:
         features, logits = self.network(clips.to(memory_format=torch.channels_last_3d))
         return features, logits
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """See `I3DStream`."""
         return I3DStream(self.network)
 
@@ -118,7 +126,7 @@ class R50Backbone:
         logits: Tensor = head.proj(features)
         return features, logits
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """Always refused."""
         raise OptionError(
             "i3d_r50 has no dense context: its head needs whole snippets", hint="use --context snippet"
