@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from extractors.calibration import Calibration
 from extractors.errors import OptionError
 from extractors.i3d import I3D, I3DStream, load_i3d
 from weights.architecture import FEATURE_DIM, Stream
@@ -63,6 +64,11 @@ class Backbone(Protocol):
         """
 
 
+def scaled_pixels(rgb: UInt8[Tensor, "t h w 3"], dtype: torch.dtype) -> Float[Tensor, "3 t h w"]:
+    """2 x / 255 - 1, as I3D wants it; a view in channels-last memory, which is how pictures come."""
+    return rgb.to(dtype).mul_(2 / 255).sub_(1).permute(3, 0, 1, 2)
+
+
 class I3DBackbone:
     """Inception-v1 I3D, see `extractors.i3d`; pictures are scaled to [-1, 1]."""
 
@@ -74,8 +80,8 @@ class I3DBackbone:
         self.dtype = parameter.dtype
 
     def pixels(self, rgb: UInt8[Tensor, "t h w 3"]) -> Float[Tensor, "3 t h w"]:
-        """2 x / 255 - 1; a view in channels-last memory, which is how pictures come."""
-        return rgb.to(self.dtype).mul_(2 / 255).sub_(1).permute(3, 0, 1, 2)
+        """See `scaled_pixels`."""
+        return scaled_pixels(rgb, self.dtype)
 
     @torch.inference_mode()
     def snippets(
@@ -140,6 +146,8 @@ def make_backbone(
     *,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
+    engine: str = "torch",
+    calibration: Calibration | None = None,
 ) -> Backbone:
     """Build a network and put it on its device.
 
@@ -149,9 +157,12 @@ def make_backbone(
         tensors: its canonical weights.
         device: where it will live.
         dtype: of parameters, inputs and features.
+        engine: "torch" or "openvino".
+        calibration: of the tensors, for 8 bits on OpenVINO.
 
     Raises:
-        OptionError: an unknown name, or a stream that the network does not have.
+        OptionError: an unknown name, or a stream that the network does not have, or an engine that is not
+            installed.
         WeightsError: the tensors do not fit.
     """
     if name not in BACKBONES:
@@ -159,6 +170,11 @@ def make_backbone(
     if stream not in BACKBONES[name]:
         raise OptionError(f"{name} has no {stream} stream", hint=f"it has {' and '.join(BACKBONES[name])}")
     try:
+        if engine == "openvino":
+            from extractors.i3d_openvino import OpenVinoBackbone
+
+            load_i3d(tensors, stream=stream, device=device)  # refuses tensors that do not fit
+            return OpenVinoBackbone(stream, tensors, calibration)
         if name == "i3d":
             return I3DBackbone(load_i3d(tensors, stream=stream, device=device, dtype=dtype))
         return R50Backbone(_load_r50(tensors, device=device, dtype=dtype))

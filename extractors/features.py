@@ -23,7 +23,10 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from extractors.backbones import make_backbone
+from extractors.calibration import find_calibration
 from extractors.device import exact_arithmetic
+from extractors.device_clips import BatchClips, Say
+from extractors.engines import check_device
 from extractors.errors import OptionError, VideoError
 from extractors.flow import FlowEstimator, flow_recipe
 from extractors.flow_pieces import PieceFlows, stream_pictures
@@ -38,6 +41,14 @@ from extractors.video import MAX_PIXELS, DecodeReport
 # Grid frames a piece: two snippets, which in dense context bounds the memory of the first layers.
 _PIECE_FRAMES = 2 * SNIPPET_FRAMES
 _PIECES_AHEAD = 3  # decoded and waiting; enough to begin the next video while one is computed
+
+# Of a network's inputs and features; inside, 8 bits are OpenVINO's own matter.
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,
+}
 
 Progress = Callable[[float, float | None], None]
 ManyProgress = Callable[[Path, float, float | None], None]
@@ -123,12 +134,14 @@ class Extractor:
         tensors: canonical weights of each stream of the recipe.
         device: where the networks run.
         flow: the recipe's flow estimator, where it has a flow stream.
-        dtype: of the networks.
+        dtype: of the networks; None takes the recipe's.
         max_pixels: larger pictures are refused.
+        say: told, in a sentence, when something has to be done in another way than was meant.
 
     Raises:
-        OptionError: the estimator is not the recipe's.
-        WeightsError: the tensors do not fit the backbone.
+        OptionError: the estimator is not the recipe's, or the engine is not installed.
+        DeviceError: the engine does not run there.
+        WeightsError: the tensors do not fit the backbone, or the recipe's calibration is not here.
     """
 
     def __init__(
@@ -138,20 +151,40 @@ class Extractor:
         *,
         device: torch.device,
         flow: FlowEstimator | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         max_pixels: int = MAX_PIXELS,
+        say: Say = lambda _line: None,
     ) -> None:
         if (flow_recipe(flow.config) if flow else None) != recipe.flow:
             raise OptionError("the flow estimator is not the one that the recipe names")
-        if str(dtype).removeprefix("torch.") != recipe.precision:
+        wanted = _DTYPES[recipe.precision]
+        if dtype not in (None, wanted):
             raise OptionError(f"the recipe says {recipe.precision}, the networks are to run in {dtype}")
+        check_device(recipe, device)
         exact_arithmetic()
         self.recipe = recipe
         self._flow = flow
         self._max_pixels = max_pixels
+        calibrated = recipe.calibration or {}
         self._backbones = {
-            stream: make_backbone(recipe.backbone, stream, tensors[stream], device=device, dtype=dtype)  # type: ignore[arg-type]
+            stream: make_backbone(
+                recipe.backbone,
+                stream,  # type: ignore[arg-type]
+                tensors[stream],
+                device=device,
+                dtype=wanted,
+                engine=recipe.engine,
+                calibration=find_calibration(recipe.weights[stream], sha256=calibrated[stream])
+                if stream in calibrated
+                else None,
+            )
             for stream in recipe.streams
+        }
+        # Kept for the run: recorded networks, and batch sizes that were found to fit.
+        self._batches = {
+            stream: BatchClips(backbone, say=say)
+            for stream, backbone in self._backbones.items()
+            if device.type != "cpu"
         }
 
     def extract(self, path: Path, *, progress: Progress | None = None) -> Features:
@@ -238,6 +271,10 @@ class Extractor:
         """What isolated snippets run in, for each stream; nothing in dense context."""
         if self.recipe.context != "snippet":
             return {}
+        if self._batches:
+            for batches in self._batches.values():
+                stack.callback(batches.forget)
+            return dict(self._batches)
         lanes = stack.enter_context(Lanes())
         return {stream: LaneClips(backbone, lanes) for stream, backbone in self._backbones.items()}
 
