@@ -31,7 +31,7 @@ from weights.architecture import MIXED_WIDTHS
 _WEIGHT_STEPS = 127  # on each side of zero
 _STEPS = 255
 _TRIED = np.linspace(0.4, 1.0, 25)  # shares of the largest value, as a bound
-_SEEN = 1 << 20  # values of a tensor that bounds are chosen from
+_SEEN = 1 << 18  # values of a tensor that bounds are chosen from
 
 
 def rounded(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
@@ -105,7 +105,8 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     kernel = weight.shape[-1]
     pads = [same_padding(length, kernel, stride) for length in x.shape[2:]]
     padded = F.pad(x, [n for pair in reversed(pads) for n in pair])
-    return F.conv3d(padded, weight, bias, stride)
+    # Twice as fast in this layout.
+    return F.conv3d(padded.contiguous(memory_format=torch.channels_last_3d), weight, bias, stride)
 
 
 def _pooled(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:

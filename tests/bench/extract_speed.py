@@ -2,9 +2,9 @@
 
     python -m tests.bench.extract_speed [--engine NAME] [--context snippet|dense] [--seconds 8] [--rounds 5]
 
-For 320x240 and 1280x720 a clip is made (H.264, 25 fps, noise over a moving picture, so that it is as much work
-as filmed video), and the two sides take turns: `Extractor.extract`, and the same pieces through the same
-network from memory. The last column is the median of the rounds' ratios.
+For 320x240 and 1280x720 a clip is made (H.264, 25 fps, noise over a moving picture, so that it is as much
+work as filmed video), and the two sides take turns: `Extractor.extract`, and the same pieces through the
+same network from memory. The last column is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
