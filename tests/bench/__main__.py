@@ -13,4 +13,4 @@ if __name__ == "__main__":
     if importlib.util.find_spec("pandas"):
         evaluation_speed.main()
     i3d_speed.main()
-    memory.main()
+    memory.main([])
