@@ -26,6 +26,7 @@ from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.model.scores import Scores
 from ascnet_cli.segments import Detection
 from extractors.device import resolve_device
+from extractors.engines import engine_named, with_engine
 from extractors.features import Extractor
 from extractors.flow import (
     DisConfig,
@@ -131,6 +132,7 @@ def load_detector(
     device: str = "auto",
     decoder: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    engine: str | None = None,
 ) -> Detector:
     """Get everything ready that does not depend on a video.
 
@@ -139,23 +141,29 @@ def load_detector(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         decoder: "pyav" or "decord"; None takes the one that the model's features were made with.
         max_pixels: larger pictures are refused.
+        engine: what computes I3D (`extractors.engines`); None takes the one that the model's features were
+            made with. Another one is used all the same where it is asked for.
 
     Raises:
-        DeviceError: the device is not there.
-        OptionError: the decoder is unknown.
+        DeviceError: the device is not there, or the engine does not run on it.
+        OptionError: the decoder or the engine is unknown, or the engine is not installed.
         CheckpointError: the checkpoint is missing or damaged.
         FeatureError: the checkpoint wants features that cannot be made here.
         WeightsError: weights are missing or damaged.
     """
+    if engine is not None and engine_named(engine).library == "openvino" and device == "auto":
+        device = "cpu"
     place = resolve_device(device)
     if decoder is not None and decoder not in DECODERS:
         raise OptionError(f"unknown decoder {decoder!r}", hint=f"choose {' or '.join(DECODERS)}")
     if model == DEFAULT_MODEL:
-        return _kinetics_detector(place, decoder or DECODERS[0], max_pixels)
-    return _trained_detector(model, place, decoder, max_pixels)
+        return _kinetics_detector(place, decoder or DECODERS[0], max_pixels, engine)
+    return _trained_detector(model, place, decoder, max_pixels, engine)
 
 
-def _trained_detector(model: str, device: torch.device, decoder: str | None, max_pixels: int) -> Detector:
+def _trained_detector(
+    model: str, device: torch.device, decoder: str | None, max_pixels: int, engine: str | None
+) -> Detector:
     path = _checkpoint_path(model)
     checkpoint = load_checkpoint(path, device)
     recipe = FeatureRecipe.from_dict(checkpoint.recipe)
@@ -167,6 +175,8 @@ def _trained_detector(model: str, device: torch.device, decoder: str | None, max
         )
     if decoder is not None:
         check_recipe(checkpoint.recipe, {**checkpoint.recipe, "decoder": decoder})
+    if engine is not None:
+        recipe = with_engine(recipe, engine)
     loaded = {stream: _weights_of(sha256) for stream, sha256 in recipe.weights.items()}
     return Detector(
         name=model,
@@ -231,7 +241,7 @@ def _one_family(preset: LocalizationConfig, variant: str) -> LocalizationConfig:
     return LocalizationConfig.from_dict(values)
 
 
-def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int) -> Detector:
+def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int, engine: str | None) -> Detector:
     config = KINETICS400
     loaded = load(config.weights)
     head = {name: tensor.numpy() for name, tensor in loaded.tensors.items() if name.startswith("logits.")}
@@ -242,6 +252,8 @@ def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int) -> D
         config=config,
     )
     recipe = FeatureRecipe({"rgb": loaded.sha256}, context=config.context, decoder=decoder)
+    if engine is not None:
+        recipe = with_engine(recipe, engine)
     return Detector(
         name=DEFAULT_MODEL,
         model=model,

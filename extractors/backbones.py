@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from extractors.calibration import Calibration
 from extractors.errors import OptionError
 from extractors.i3d import I3D, I3DStream, load_i3d
 from weights.architecture import FEATURE_DIM, Stream
@@ -23,6 +24,14 @@ from weights.errors import WeightsError
 R50_DIM = 2048  # channels of ResNet-50's last stage
 BACKBONES = {"i3d": ("rgb", "flow"), "i3d_r50": ("rgb",)}
 DIMS = {"i3d": FEATURE_DIM, "i3d_r50": R50_DIM}
+
+
+@runtime_checkable
+class DenseStream(Protocol):
+    """One pass over one video in dense context; see `I3DStream`."""
+
+    def push(self, frames_CTHW: Float[Tensor, "c t h w"], *, last: bool = False) -> Float[Tensor, "t8 d"]:
+        """Take the next frames; the features that are now certain."""
 
 
 @runtime_checkable
@@ -47,12 +56,17 @@ class Backbone(Protocol):
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b k"]]:
         """Features and logits of isolated clips."""
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """A new pass over one video in dense context.
 
         Raises:
             OptionError: the network is not fully convolutional in time.
         """
+
+
+def scaled_pixels(rgb: UInt8[Tensor, "t h w 3"], dtype: torch.dtype) -> Float[Tensor, "3 t h w"]:
+    """2 x / 255 - 1, as I3D wants it; a view in channels-last memory, which is how pictures come."""
+    return rgb.to(dtype).mul_(2 / 255).sub_(1).permute(3, 0, 1, 2)
 
 
 class I3DBackbone:
@@ -66,8 +80,8 @@ class I3DBackbone:
         self.dtype = parameter.dtype
 
     def pixels(self, rgb: UInt8[Tensor, "t h w 3"]) -> Float[Tensor, "3 t h w"]:
-        """2 x / 255 - 1; a view in channels-last memory, which is how pictures come."""
-        return rgb.to(self.dtype).mul_(2 / 255).sub_(1).permute(3, 0, 1, 2)
+        """See `scaled_pixels`."""
+        return scaled_pixels(rgb, self.dtype)
 
     @torch.inference_mode()
     def snippets(
@@ -77,7 +91,7 @@ class I3DBackbone:
         features, logits = self.network(clips.to(memory_format=torch.channels_last_3d))
         return features, logits
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """See `I3DStream`."""
         return I3DStream(self.network)
 
@@ -118,7 +132,7 @@ class R50Backbone:
         logits: Tensor = head.proj(features)
         return features, logits
 
-    def stream(self) -> I3DStream:
+    def stream(self) -> DenseStream:
         """Always refused."""
         raise OptionError(
             "i3d_r50 has no dense context: its head needs whole snippets", hint="use --context snippet"
@@ -132,6 +146,8 @@ def make_backbone(
     *,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
+    engine: str = "torch",
+    calibration: Calibration | None = None,
 ) -> Backbone:
     """Build a network and put it on its device.
 
@@ -141,9 +157,12 @@ def make_backbone(
         tensors: its canonical weights.
         device: where it will live.
         dtype: of parameters, inputs and features.
+        engine: "torch" or "openvino".
+        calibration: of the tensors, for 8 bits on OpenVINO.
 
     Raises:
-        OptionError: an unknown name, or a stream that the network does not have.
+        OptionError: an unknown name, or a stream that the network does not have, or an engine that is not
+            installed.
         WeightsError: the tensors do not fit.
     """
     if name not in BACKBONES:
@@ -151,6 +170,11 @@ def make_backbone(
     if stream not in BACKBONES[name]:
         raise OptionError(f"{name} has no {stream} stream", hint=f"it has {' and '.join(BACKBONES[name])}")
     try:
+        if engine == "openvino":
+            from extractors.i3d_openvino import OpenVinoBackbone
+
+            load_i3d(tensors, stream=stream, device=device)  # refuses tensors that do not fit
+            return OpenVinoBackbone(stream, tensors, calibration)
         if name == "i3d":
             return I3DBackbone(load_i3d(tensors, stream=stream, device=device, dtype=dtype))
         return R50Backbone(_load_r50(tensors, device=device, dtype=dtype))

@@ -1,37 +1,57 @@
-"""One video in, (T, D) features out, in memory that does not grow with the video.
+"""Videos in, (T, D) features out, in memory that does not grow with a video.
 
     frames -> 25 fps grid -> [shorter side 256] -> flow -> centre crop 224 -> network -> rows
 
-The video is read once. Frames are gathered into short pieces; each piece goes through every stream's
-network and is forgotten. A piece also sees the frame after it, since the flow of its last frame needs that.
+A video is read once. A thread decodes it into short pieces (`extractors.pieces`), never more than a few
+ahead; each piece goes through every stream's network and is forgotten. Optical flow is estimated on the
+networks' side, since it wants what they want: all cores, or the graphics card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32
 from torch import Tensor
 
-from extractors.backbones import Backbone, make_backbone
+from extractors.backbones import make_backbone
+from extractors.calibration import find_calibration
 from extractors.device import exact_arithmetic
+from extractors.device_clips import BatchClips, Say
+from extractors.engines import check_device
 from extractors.errors import OptionError, VideoError
-from extractors.flow import FlowEstimator, flow_recipe, quantize_flow, snippet_flows
-from extractors.i3d import INPUT_PX, I3DStream
+from extractors.flow import FlowEstimator, flow_recipe
+from extractors.flow_pieces import PieceFlows, stream_pictures
+from extractors.lanes import Clips, LaneClips, Lanes
+from extractors.pieces import Piece, VideoEnd, read_videos
+from extractors.prefetch import Prefetch
 from extractors.recipe import FeatureRecipe
-from extractors.snippets import SNIPPET_FRAMES, Resampler, TimeGrid
-from extractors.video import MAX_PIXELS, DecodeReport, Frame, VideoReader, open_video
+from extractors.rows import DenseRows, Rows, SnippetRows
+from extractors.snippets import SNIPPET_FRAMES, TimeGrid
+from extractors.video import MAX_PIXELS, DecodeReport
 
-# Grid frames a piece. Snippets: four at a time use a processor's caches best. Dense: as many frames as
-# two snippets, which bounds the memory of the first layers.
-_PIECE_FRAMES = {"snippet": 4 * SNIPPET_FRAMES, "dense": 2 * SNIPPET_FRAMES}
+# Grid frames a piece: two snippets, which in dense context bounds the memory of the first layers.
+_PIECE_FRAMES = 2 * SNIPPET_FRAMES
+_PIECES_AHEAD = 3  # decoded and waiting; enough to begin the next video while one is computed
+
+# Of a network's inputs and features; inside, 8 bits are OpenVINO's own matter.
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,
+}
 
 Progress = Callable[[float, float | None], None]
+ManyProgress = Callable[[Path, float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,90 +85,45 @@ class Features:
         return self.grid.valid_frames_of_last(self.n_frames)
 
 
-@runtime_checkable
-class _Rows(Protocol):
-    """Takes pieces of one stream's network input, (t, 224, 224, c), and gathers rows of features."""
+@dataclass(slots=True)
+class _Video:
+    """A video on its way through the networks.
 
-    def push(self, piece: Tensor, *, last: bool) -> None: ...
-
-    def rows(self) -> Float32[np.ndarray, "t d"]: ...
-
-
-def _pad_by_repeating(x_CTHW: Tensor, multiple: int) -> Tensor:
-    """Repeat the last frame until the number of frames is a multiple."""
-    missing = -x_CTHW.shape[1] % multiple
-    if not missing:
-        return x_CTHW
-    return torch.cat((x_CTHW, x_CTHW[:, -1:].expand(-1, missing, -1, -1)), dim=1)
-
-
-class _SnippetRows:
-    """Isolated snippets: every 16 frames are a clip of their own."""
-
-    def __init__(self, backbone: Backbone, grid: TimeGrid) -> None:
-        self._backbone, self._grid = backbone, grid
-        self._rows: list[Float32[np.ndarray, "t d"]] = []
-
-    def push(self, piece: Tensor, *, last: bool) -> None:
-        del last  # every snippet stands alone
-        x_CTHW = _pad_by_repeating(piece, self._grid.window_frames)
-        clips = torch.stack(torch.split(x_CTHW, self._grid.window_frames, dim=1))
-        features, _ = self._backbone.snippets(clips)
-        self._rows.append(features.float().cpu().numpy())
-
-    def rows(self) -> Float32[np.ndarray, "t d"]:
-        return np.concatenate(self._rows)
-
-
-class _DenseRows:
-    """One pass over the whole video, a row every 8 frames."""
-
-    def __init__(self, backbone: Backbone, grid: TimeGrid) -> None:
-        self._stream: I3DStream = backbone.stream()
-        self._stride = grid.stride_frames
-        self._rows: list[Float32[np.ndarray, "t d"]] = []
-
-    def push(self, piece: Tensor, *, last: bool) -> None:
-        x_CTHW = _pad_by_repeating(piece, self._stride) if last else piece
-        features = self._stream.push(x_CTHW, last=last)
-        if len(features):
-            self._rows.append(features.float().cpu().numpy())
-
-    def rows(self) -> Float32[np.ndarray, "t d"]:
-        return np.concatenate(self._rows)
-
-
-class _Flows:
-    """The flow of each frame of one video to the next; the last frame's repeats the one before it."""
-
-    def __init__(self, estimate: FlowEstimator) -> None:
-        self._estimate = estimate
-        self._last: Float32[np.ndarray, "1 2 h w"] | None = None
-
-    def of(
-        self, piece: UInt8[np.ndarray, "t h w 3"], following: UInt8[np.ndarray, "h w 3"] | None
-    ) -> Float32[np.ndarray, "t 2 h w"]:
-        if following is None and len(piece) == 1 and self._last is not None:
-            return self._last
-        seen = piece if following is None else np.concatenate((piece, following[None]))
-        flow_NCHW = snippet_flows(self._estimate, seen, len(piece))
-        self._last = flow_NCHW[-1:]
-        return flow_NCHW
-
-
-def centre_crop(
-    pictures: Shaped[np.ndarray, "*n h w c"], side: int = INPUT_PX
-) -> Shaped[np.ndarray, "*n side side c"]:
-    """The middle `side` x `side` pixels of (..., H, W, c) pictures; a view.
-
-    Raises:
-        ValueError: the pictures are smaller.
+    Attributes:
+        path: the file.
+        rows: what gathers each stream's features.
+        flows: its optical flow, where the recipe has it.
+        n_frames: grid frames so far.
+        error: why it failed, if it did.
     """
-    height, width = pictures.shape[-3:-1]
-    if min(height, width) < side:
-        raise ValueError(f"cannot cut {side}x{side} out of {width}x{height}")
-    top, left = (height - side) // 2, (width - side) // 2
-    return pictures[..., top : top + side, left : left + side, :]
+
+    path: Path
+    rows: dict[str, Rows]
+    flows: PieceFlows | None
+    n_frames: int = 0
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Step:
+    """A piece, or the end of a video, that waits for its turn to be told of.
+
+    Attributes:
+        video: whose it is.
+        futures: what must be done first.
+        done_s: seconds of the video up to here.
+        total_s: its duration by its header, seconds, or None.
+        end: what decoding came to, at the end of a video.
+    """
+
+    video: _Video
+    futures: list[Future[Any]]
+    done_s: float = 0.0
+    total_s: float | None = None
+    end: DecodeReport | Exception | None = None
+
+    def done(self) -> bool:
+        return all(future.done() for future in self.futures)
 
 
 class Extractor:
@@ -159,12 +134,14 @@ class Extractor:
         tensors: canonical weights of each stream of the recipe.
         device: where the networks run.
         flow: the recipe's flow estimator, where it has a flow stream.
-        dtype: of the networks.
+        dtype: of the networks; None takes the recipe's.
         max_pixels: larger pictures are refused.
+        say: told, in a sentence, when something has to be done in another way than was meant.
 
     Raises:
-        OptionError: the estimator is not the recipe's.
-        WeightsError: the tensors do not fit the backbone.
+        OptionError: the estimator is not the recipe's, or the engine is not installed.
+        DeviceError: the engine does not run there.
+        WeightsError: the tensors do not fit the backbone, or the recipe's calibration is not here.
     """
 
     def __init__(
@@ -174,20 +151,40 @@ class Extractor:
         *,
         device: torch.device,
         flow: FlowEstimator | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         max_pixels: int = MAX_PIXELS,
+        say: Say = lambda _line: None,
     ) -> None:
         if (flow_recipe(flow.config) if flow else None) != recipe.flow:
             raise OptionError("the flow estimator is not the one that the recipe names")
-        if str(dtype).removeprefix("torch.") != recipe.precision:
+        wanted = _DTYPES[recipe.precision]
+        if dtype not in (None, wanted):
             raise OptionError(f"the recipe says {recipe.precision}, the networks are to run in {dtype}")
+        check_device(recipe, device)
         exact_arithmetic()
         self.recipe = recipe
         self._flow = flow
         self._max_pixels = max_pixels
+        calibrated = recipe.calibration or {}
         self._backbones = {
-            stream: make_backbone(recipe.backbone, stream, tensors[stream], device=device, dtype=dtype)  # type: ignore[arg-type]
+            stream: make_backbone(
+                recipe.backbone,
+                stream,  # type: ignore[arg-type]
+                tensors[stream],
+                device=device,
+                dtype=wanted,
+                engine=recipe.engine,
+                calibration=find_calibration(recipe.weights[stream], sha256=calibrated[stream])
+                if stream in calibrated
+                else None,
+            )
             for stream in recipe.streams
+        }
+        # Kept for the run: recorded networks, and batch sizes that were found to fit.
+        self._batches = {
+            stream: BatchClips(backbone, say=say)
+            for stream, backbone in self._backbones.items()
+            if device.type != "cpu"
         }
 
     def extract(self, path: Path, *, progress: Progress | None = None) -> Features:
@@ -200,77 +197,130 @@ class Extractor:
         Raises:
             VideoError: the file cannot be read, or features came out as NaN or infinite.
         """
-        make_rows = _SnippetRows if self.recipe.context == "snippet" else _DenseRows
-        grid = self.recipe.grid
-        rows: dict[str, _Rows] = {s: make_rows(b, grid) for s, b in self._backbones.items()}
-        flows = _Flows(self._flow) if self._flow is not None else None
-        with open_video(path, decoder=self.recipe.decoder, max_pixels=self._max_pixels) as reader:
-            total_s = reader.info.header_duration_s
-            n_frames = 0
-            for piece, following in _pieces(reader, _PIECE_FRAMES[self.recipe.context]):
-                for stream, backbone in self._backbones.items():
-                    x = self._input(stream, backbone, piece, following, flows)
-                    rows[stream].push(x, last=following is None)
-                n_frames += len(piece)
-                if progress is not None:
-                    progress(n_frames / grid.fps, total_s)
-            report = reader.report
+
+        def told(_path: Path, done_s: float, total_s: float | None) -> None:
+            if progress is not None:
+                progress(done_s, total_s)
+
+        ((_, outcome),) = self.extract_many([path], progress=told)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def extract_many(
+        self, paths: Iterable[Path], *, progress: ManyProgress | None = None
+    ) -> Iterator[tuple[Path, Features | Exception]]:
+        """Features of several videos; what fails one of them takes its place, and the others go on.
+
+        Isolated snippets of neighbouring short videos are computed side by side, and the next video is
+        decoded while the last one is computed. The features are those of `extract`: bit for bit on the
+        processor, where every snippet is computed alone whatever its neighbours are; on a graphics card
+        within 1e-5, since there a snippet's arithmetic may depend on the size of its batch.
+
+        Args:
+            paths: the video files; asked for the next one, in the decoding thread, when one has been read.
+            progress: called with the path, seconds done and seconds in all (by the header, or None) after
+                each piece.
+
+        Yields:
+            Each path with its features or its error, in order.
+        """
+        asked: deque[Path] = deque()
+        failed: set[int] = set()
+
+        def noted() -> Iterator[Path]:
+            for path in paths:
+                asked.append(path)
+                yield path
+
+        def source() -> Iterator[Piece | VideoEnd]:
+            return read_videos(
+                noted(),
+                decoder=self.recipe.decoder,
+                max_pixels=self._max_pixels,
+                length=_PIECE_FRAMES,
+                whole=self._flow is not None,
+                given_up=failed.__contains__,
+            )
+
+        with ExitStack() as stack:
+            clips = self._clips(stack)
+            reading = stack.enter_context(Prefetch(source, depth=_PIECES_AHEAD, name="decoder"))
+            line: deque[_Step] = deque()
+            video: _Video | None = None
+            for item in reading:
+                if video is None:
+                    flows = PieceFlows(self._flow) if self._flow is not None else None
+                    video = _Video(asked.popleft(), self._rows(clips), flows)
+                if isinstance(item, Piece):
+                    line.append(self._push(video, item))
+                    if video.error is not None:
+                        failed.add(item.video)
+                else:
+                    line.append(_Step(video, [], end=item.outcome))
+                    failed.discard(item.video)
+                    video = None
+                while line and line[0].done():
+                    yield from self._settle(line.popleft(), progress)
+            for part in clips.values():
+                part.flush()
+            while line:
+                yield from self._settle(line.popleft(), progress)
+
+    def _clips(self, stack: ExitStack) -> dict[str, Clips]:
+        """What isolated snippets run in, for each stream; nothing in dense context."""
+        if self.recipe.context != "snippet":
+            return {}
+        if self._batches:
+            for batches in self._batches.values():
+                stack.callback(batches.forget)
+            return dict(self._batches)
+        lanes = stack.enter_context(Lanes())
+        return {stream: LaneClips(backbone, lanes) for stream, backbone in self._backbones.items()}
+
+    def _rows(self, clips: Mapping[str, Clips]) -> dict[str, Rows]:
+        if self.recipe.context == "snippet":
+            return {stream: SnippetRows(part) for stream, part in clips.items()}
+        return {stream: DenseRows(backbone, self.recipe.grid) for stream, backbone in self._backbones.items()}
+
+    def _push(self, video: _Video, piece: Piece) -> _Step:
+        """Send a piece on its way through every stream's network."""
+        video.n_frames += len(piece.frames)
+        step = _Step(video, [], video.n_frames / self.recipe.grid.fps, piece.total_s)
+        if video.error is None:
+            try:
+                for stream, rows in video.rows.items():
+                    step.futures += rows.push(stream_pictures(stream, piece, video.flows), last=piece.last)
+            except Exception as error:  # noqa: BLE001 - it is this video's outcome, and the others go on
+                video.error = error
+        return step
+
+    def _settle(
+        self, step: _Step, progress: ManyProgress | None
+    ) -> Iterator[tuple[Path, Features | Exception]]:
+        """Wait for the first in line, and tell of it: the video's outcome where it is its end."""
+        video = step.video
+        for future in step.futures:
+            error = future.exception()
+            if isinstance(error, Exception):
+                video.error = video.error or error
+            elif error is not None:
+                raise error
+        if step.end is not None:
+            yield video.path, self._outcome(video, step.end)
+        elif progress is not None and video.error is None:
+            progress(video.path, step.done_s, step.total_s)
+
+    def _outcome(self, video: _Video, end: DecodeReport | Exception) -> Features | Exception:
+        if video.error is not None:
+            return video.error
+        if isinstance(end, Exception):
+            return end
         # One stream at a time: the rows of a long video are worth not having twice.
-        parts = [rows.pop(stream).rows() for stream in self.recipe.streams]
+        parts = [video.rows.pop(stream).rows() for stream in self.recipe.streams]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if not np.isfinite(values).all():
-            raise VideoError(
+            return VideoError(
                 "its features came out as NaN or infinite", hint="try --device cpu, and verify the weights"
             )
-        return Features(values, grid, n_frames, report.duration_s, report, self.recipe)
-
-    def _input(
-        self,
-        stream: str,
-        backbone: Backbone,
-        piece: UInt8[np.ndarray, "t h w 3"],
-        following: UInt8[np.ndarray, "h w 3"] | None,
-        flows: _Flows | None,
-    ) -> Tensor:
-        """What one stream's network sees of a piece, (c, t, 224, 224) on its device."""
-        if stream == "rgb":
-            rgb = torch.from_numpy(np.ascontiguousarray(centre_crop(piece)))
-            return backbone.pixels(rgb.to(backbone.device))
-        if flows is None:
-            raise OptionError("a flow stream without a flow estimator")
-        flow_NCHW = flows.of(piece, following)
-        flow_NHWC = centre_crop(flow_NCHW.transpose(0, 2, 3, 1))
-        scaled = torch.from_numpy(quantize_flow(np.ascontiguousarray(flow_NHWC)))
-        return scaled.to(device=backbone.device, dtype=backbone.dtype).permute(3, 0, 1, 2)
-
-
-def _pieces(
-    reader: VideoReader, length: int
-) -> Iterator[tuple[UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "h w 3"] | None]]:
-    """Grid frames in pieces of one length (the last may be shorter), each with the frame that follows it.
-
-    A picture of another size than the first (a stream that changes its format) is resized to the first's.
-    """
-    held: list[UInt8[np.ndarray, "h w 3"]] = []
-
-    def duration() -> Iterator[float]:
-        yield reader.report.duration_s
-
-    for frame in Resampler().resample(reader.frames(), duration()):
-        if len(held) == length:
-            following = _like(frame, held[0])
-            yield np.stack(held), following
-            held.clear()
-        held.append(_like(frame, held[0]) if held else frame.rgb)
-    yield np.stack(held), None
-
-
-def _like(frame: Frame, first: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    if frame.rgb.shape == first.shape:
-        return frame.rgb
-    import cv2
-
-    resized: UInt8[np.ndarray, "h w 3"] = cv2.resize(
-        frame.rgb, (first.shape[1], first.shape[0]), interpolation=cv2.INTER_LINEAR
-    )
-    return resized
+        return Features(values, self.recipe.grid, video.n_frames, end.duration_s, end, self.recipe)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,8 @@ from weights.architecture import IN_CHANNELS, MIXED_WIDTHS, N_CLASSES, Stream
 
 TEMPORAL_STRIDE = 8  # frames a feature: strides 2 (stem), 2 (pool 4a), 2 (pool 5a)
 INPUT_PX = 224  # pixels, both sides
+# Max pools of stride 2 stand before these modules; their kernel in all three directions.
+POOLS = {"mixed_4b": 3, "mixed_5b": 2}
 
 
 def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -130,12 +133,20 @@ class _Mixed(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
+class Stage:
     """One operator that looks across time, followed by those that do not."""
 
     run: Callable[[Tensor, tuple[int, int]], Tensor]
     kernel: int
     stride: int
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A network as the operators that look across time, in order."""
+
+    def stages(self) -> list[Stage]:
+        """Each takes (1, C, T, H, W) and how many frames of zeros go before and after."""
 
 
 class I3D(nn.Module):
@@ -166,10 +177,10 @@ class I3D(nn.Module):
         self.dim = c_in
         self.logits = nn.Conv3d(c_in, n_classes, 1)
 
-    def stages(self) -> list[_Stage]:
+    def stages(self) -> list[Stage]:
         """The network as the operators that look across time, in order."""
 
-        def mixed(name: str, then: Callable[[Tensor], Tensor] | None = None) -> _Stage:
+        def mixed(name: str, then: Callable[[Tensor], Tensor] | None = None) -> Stage:
             module = self.get_submodule(name)
             if not isinstance(module, _Mixed):
                 raise TypeError(f"{name} is not an Inception module")
@@ -178,7 +189,7 @@ class I3D(nn.Module):
                 x = module.run(x, time)
                 return x if then is None else then(x)
 
-            return _Stage(run, 3, 1)
+            return Stage(run, 3, 1)
 
         def stem(x: Tensor, time: tuple[int, int]) -> Tensor:
             x = _max_pool(self.conv3d_1a_7x7.run(x, time), (1, 3, 3), (1, 2, 2))
@@ -187,16 +198,16 @@ class I3D(nn.Module):
         def conv_2c(x: Tensor, time: tuple[int, int]) -> Tensor:
             return _max_pool(self.conv3d_2c_3x3.run(x, time), (1, 3, 3), (1, 2, 2))
 
-        def pool(kernel: int) -> _Stage:
+        def pool(kernel: int) -> Stage:
             def run(x: Tensor, time: tuple[int, int]) -> Tensor:
                 x = _pad(x, time, (0, 0), (0, 0))
                 return _max_pool(x, (kernel, kernel, kernel), (2, 2, 2))
 
-            return _Stage(run, kernel, 2)
+            return Stage(run, kernel, 2)
 
         return [
-            _Stage(stem, 7, 2),
-            _Stage(conv_2c, 3, 1),
+            Stage(stem, 7, 2),
+            Stage(conv_2c, 3, 1),
             mixed("mixed_3b"),
             mixed("mixed_3c"),
             pool(3),
@@ -246,10 +257,10 @@ class I3DStream:
     stride, a multiple of 8: then 'SAME' padding is the same as that of the whole video.
 
     Args:
-        network: an I3D in eval mode; its device and dtype are the stream's.
+        network: an I3D in eval mode, or another one in stages; its device and dtype are the stream's.
     """
 
-    def __init__(self, network: I3D) -> None:
+    def __init__(self, network: Staged) -> None:
         self._stages = network.stages()
         self._tails: list[Tensor | None] = [None] * len(self._stages)
         self._started = [False] * len(self._stages)

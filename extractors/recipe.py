@@ -20,6 +20,9 @@ from extractors.video import DECODERS, RESIZE_SIDE
 
 STREAMS = ("rgb", "flow")  # concatenated in this order
 _CHOSEN = ("weights", "backbone", "context", "decoder", "flow", "precision")  # the others follow from these
+_CHOSEN_LATER = ("engine", "calibration")  # said only where they are not the first value
+# What computes, and the precisions that each can compute in.
+LIBRARIES = {"torch": ("float32", "bfloat16", "float16"), "openvino": ("float32", "int8")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class FeatureRecipe:
         decoder: "pyav" or "decord"; their resizing differs by about one grey level.
         flow: algorithm and parameters of the flow stream (`extractors.flow.flow_recipe`); None without it.
         precision: of the network's arithmetic.
+        engine: the library that does it: "torch" or "openvino".
+        calibration: sha256 of each stream's calibration, where the precision is "int8".
 
     Raises:
         OptionError: a name is unknown, or the parts contradict each other.
@@ -45,12 +50,16 @@ class FeatureRecipe:
     decoder: str = "pyav"
     flow: dict[str, str | int | float] | None = field(default=None)
     precision: str = "float32"
+    engine: str = "torch"
+    calibration: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         for what, value, known in (
             ("backbone", self.backbone, BACKBONES),
             ("context", self.context, GRIDS),
             ("decoder", self.decoder, DECODERS),
+            ("engine", self.engine, LIBRARIES),
+            ("precision", self.precision, LIBRARIES.get(self.engine, ())),
         ):
             if value not in known:
                 raise OptionError(f"unknown {what} {value!r}", hint=f"choose {' or '.join(known)}")
@@ -61,6 +70,12 @@ class FeatureRecipe:
             )
         if ("flow" in self.weights) != (self.flow is not None):
             raise OptionError("a flow stream needs a flow algorithm, and a flow algorithm a flow stream")
+        if (self.precision == "int8") != (self.calibration is not None):
+            raise OptionError("8 bits need a calibration, and a calibration 8 bits")
+        if self.calibration is not None and set(self.calibration) != set(self.weights):
+            raise OptionError("8 bits need a calibration of each stream's weights")
+        if self.engine != "torch" and self.backbone != "i3d":
+            raise OptionError(f"{self.backbone} runs on PyTorch alone", hint="use the engine `torch`")
         if self.context == "dense" and self.backbone != "i3d":
             raise OptionError(f"{self.backbone} has no dense context", hint="use the context `snippet`")
 
@@ -81,7 +96,7 @@ class FeatureRecipe:
 
     def as_dict(self) -> dict[str, Any]:
         """For sidecars and checkpoints: plain values, one name for each fact."""
-        return {
+        values: dict[str, Any] = {
             "backbone": self.backbone,
             "context": self.context,
             "crop_px": INPUT_PX,
@@ -97,6 +112,12 @@ class FeatureRecipe:
             "weights": dict(sorted(self.weights.items())),
             "window_frames": self.grid.window_frames,
         }
+        # Left out where it is PyTorch: features made before there was a choice are of the same recipe.
+        if self.engine != "torch":
+            values["engine"] = self.engine
+        if self.calibration is not None:
+            values["calibration"] = dict(sorted(self.calibration.items()))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FeatureRecipe:
@@ -106,7 +127,9 @@ class FeatureRecipe:
             FeatureError: this program cannot make such features; the message names the first difference.
         """
         try:
-            recipe = cls(**{name: values[name] for name in _CHOSEN})
+            chosen = {name: values[name] for name in _CHOSEN}
+            chosen |= {name: values[name] for name in _CHOSEN_LATER if name in values}
+            recipe = cls(**chosen)
         except (KeyError, TypeError, OptionError) as error:
             raise FeatureError(
                 f"these features cannot be made here: {error}", hint="a newer ascnet may know the recipe"

@@ -72,6 +72,15 @@ def detect(
             help="pyav or decord (see the README for what it cannot read); as the model wants it.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine-i3d",
+            metavar="NAME",
+            help="What computes I3D: torch, torch-bfloat16, torch-float16, openvino or openvino-int8; as the"
+            " model wants it.",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count a truncated video as failed.")] = False,
     json_summary: Annotated[
         bool, typer.Option("--json", help="Print one JSON summary on standard output, not a table.")
@@ -97,7 +106,7 @@ def detect(
     except VideoError as error:
         error.exit_code = 4  # nothing to do is nothing done
         raise
-    detector = load_detector(model, device=device, decoder=decoder)
+    detector = load_detector(model, device=device, decoder=decoder, engine=engine)
     if device == "auto":
         errors().print(f"device: {detector.device}")
     options = DetectOptions(min_score=min_score, labels=wanted, features_out=features_out, strict=strict)

@@ -204,6 +204,49 @@ def fetch(
         raise typer.Exit(_DAMAGED)
 
 
+@app.command()
+def calibrate(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO", help="Videos like those to come.", show_default=False)
+    ],
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="RGB weights of I3D.")
+    ] = "i3d-rgb-kinetics400",
+    snippets: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="From all videos; each takes 0.15 GB for a while.")
+    ] = 24,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: where openvino-int8 looks for it first.")
+    ] = None,
+) -> None:
+    """Measure how I3D is rounded to 8 bits, for `--engine-i3d openvino-int8`.
+
+    The default weights come with a calibration; others need one.
+
+    Features of two calibrations are not the same features, as those of two weights are not.
+    """
+    from ascnet_cli.cli.console import errors
+    from ascnet_cli.errors import WeightsError
+    from extractors.calibrate import calibrate as measured
+    from extractors.calibrate import snippets_of
+    from extractors.calibration import save_calibration
+    from weights.files import write_whole
+    from weights.store import load
+
+    loaded = load(weights)
+    if loaded.architecture != "i3d" or loaded.metadata.get("stream") != "rgb":
+        raise WeightsError(
+            f"{weights} are not RGB weights of I3D",
+            hint="see `ascnet weights list`; flow is not calibrated here",
+        )
+    found = measured(loaded.sha256, loaded.tensors, snippets_of(videos, snippets))
+    if out is None:
+        out = save_calibration(found)
+    else:
+        write_whole(out, found.to_bytes())
+    errors().print(f"{out}: sha256 {found.sha256}", soft_wrap=True)
+
+
 def _print_json(content: object) -> None:
     import json
 

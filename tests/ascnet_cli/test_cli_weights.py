@@ -1,12 +1,15 @@
-"""`ascnet weights list | verify | convert | fetch`."""
+"""`ascnet weights list | verify | convert | fetch | calibrate`."""
 
 import dataclasses
 import hashlib
 import urllib.error
 
+import numpy as np
 import pytest
 
+from extractors.calibration import Calibration, find_calibration, load_calibration
 from tests.cli_tools import KINETICS_WEIGHTS, ascnet
+from tests.synthetic import make_video
 from weights import registry
 from weights.convert import Converted
 from weights.fetch import Fetched
@@ -234,3 +237,53 @@ def test_fetch_reports_its_progress_in_megabytes(tmp_path, monkeypatch):
     monkeypatch.setattr("weights.fetch.fetch", fetched)
     assert ascnet("weights", "fetch", ABSENT).out == f"{ABSENT}: fetched  {tmp_path}/there\n"
     assert seen == [(1, "MB", " MB/s"), (ABSENT, 1), (0.5, 2.0), (0.5, None)]
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What `calibrate` was asked to measure; the measuring itself is left out."""
+    asked = []
+
+    def stand_in(weights, tensors, clips):
+        asked.append((weights, len(clips)))
+        return Calibration(weights, {"input": (-1.0, 1.0)}, {"unit": np.zeros(2, np.float32)})
+
+    monkeypatch.setattr("extractors.calibrate.calibrate", stand_in)
+    return asked
+
+
+def test_calibrate_puts_its_result_where_it_is_looked_for(tmp_path, measured):
+    video = make_video(tmp_path / "a.mp4", n_frames=70)
+    ran = ascnet("weights", "calibrate", str(video), "--snippets", "3")
+    assert ran.code == 0
+    sha256 = registry.entry(KINETICS_WEIGHTS).sha256
+    assert measured == [(sha256, 3)]
+    found = find_calibration(sha256)
+    assert found.ranges == {"input": (-1.0, 1.0)}
+    assert found.sha256 in ran.err
+
+
+def test_calibrate_into_a_file(tmp_path, measured):
+    video = make_video(tmp_path / "a.mp4", n_frames=20)
+    ran = ascnet("weights", "calibrate", str(video), "--out", str(tmp_path / "x" / "c.safetensors"))
+    assert ran.code == 0
+    assert load_calibration(tmp_path / "x" / "c.safetensors").weights == measured[0][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["bad.mp4"], 3, "not a readable video"),
+        (["short.mp4"], 2, "snippet"),
+        (["short.mp4", "--weights", SMALL], 5, "RGB weights of I3D"),
+        ([], 2, "VIDEO"),
+        (["short.mp4", "--snippets", "0"], 2, "snippets"),
+    ],
+)
+def test_calibrate_refuses(tmp_path, measured, arguments, code, said):
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    make_video(tmp_path / "short.mp4", n_frames=3)
+    ran = ascnet("weights", "calibrate", *arguments)
+    assert ran.code == code
+    assert said in ran.err
+    assert measured == []

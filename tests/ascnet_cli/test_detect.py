@@ -14,6 +14,7 @@ from ascnet_cli.detect import DetectOptions, check_features_folder, detect_all, 
 from ascnet_cli.detector import load_detector, trained_models
 from ascnet_cli.errors import (
     CheckpointError,
+    DeviceError,
     FeatureError,
     OptionError,
     OutputError,
@@ -24,6 +25,7 @@ from ascnet_cli.inputs import VideoInput, collect
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import save_checkpoint
 from ascnet_cli.model.scores import Scores
+from extractors.calibration import Calibration, save_calibration
 from extractors.features import Extractor
 from extractors.flow import TVL1_PRESETS, DisConfig, OpenCvTvL1Config, TvL1Config, flow_recipe
 from extractors.snippets import SNIPPETS
@@ -360,3 +362,45 @@ def test_a_damaged_shipped_model_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "entry", lambda _name: broken)
     with pytest.raises(WeightsError, match="damaged: its sha256 is"):
         load_detector("mocap", device="cpu")
+
+
+def calibrated():
+    """A calibration of the default weights that goes before the shipped one."""
+    sha256 = default_recipe().weights["rgb"]
+    made = Calibration(sha256, {"input": (-1.0, 1.0)}, {"unit": np.zeros(2, np.float32)})
+    save_calibration(made)
+    return made
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_another_engine_is_used_where_it_is_asked_for(tmp_path, trained):
+    made = calibrated()
+    model = saved(tmp_path) if trained else "kinetics400"
+    recipe = load_detector(model, device="auto", engine="openvino-int8").extractor.recipe
+    assert (recipe.engine, recipe.precision) == ("openvino", "int8")
+    assert recipe.calibration == {"rgb": made.sha256}
+    assert load_detector(model, device="cpu").extractor.recipe.engine == "torch"
+
+
+def test_a_checkpoint_of_another_engine_brings_it_along(tmp_path):
+    recipe = default_recipe(engine="openvino", precision="float32")
+    assert load_detector(saved(tmp_path, recipe=recipe), device="cpu").extractor.recipe == recipe
+
+
+def test_kept_features_of_another_engine_are_made_anew(tmp_path):
+    video = VideoInput("a.mp4", action_video(tmp_path / "a.mp4"))
+    options = DetectOptions(features_out=tmp_path / "kept")
+    kept = [
+        next(detect_all([video], load_detector(device="cpu", engine=engine), options)).kept
+        for engine in ("torch", "torch", "openvino", "openvino", "torch")
+    ]
+    assert kept == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [("tpu", OptionError), ("torch-bfloat16", DeviceError), ("torch-float16", DeviceError)],
+)
+def test_an_engine_that_cannot_be_used_here(engine, error):
+    with pytest.raises(error, match=engine.removeprefix("torch-")):
+        load_detector(device="cpu", engine=engine)

@@ -54,10 +54,10 @@ def over_median(p: np.ndarray) -> np.ndarray:
     return np.maximum(p - np.median(p, axis=0), 0)
 
 
-def prepare(folder: Path) -> Iterator[tuple[str, StoredFeatures, Truth]]:
+def prepare(folder: Path, engine: str = "torch") -> Iterator[tuple[str, StoredFeatures, Truth]]:
     """Videos, their features and their truth; features of an earlier run are used again."""
     folder.mkdir(parents=True, exist_ok=True)
-    detector = load_detector(device="cpu")
+    detector = load_detector(device="cpu", engine=engine)
     options = DetectOptions(features_out=folder / "features")
 
     def features_of(video: VideoInput) -> StoredFeatures:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import features as module
+from extractors import flow_pieces, pieces
 from extractors.errors import OptionError, VideoError
-from extractors.features import Extractor, Features, centre_crop
+from extractors.features import Extractor, Features
 from extractors.flow import DisConfig, flow_recipe
+from extractors.pieces import centre_crop
 from extractors.recipe import FeatureRecipe
 from extractors.snippets import DENSE, SNIPPETS
 from extractors.video import DecodeReport, Frame, VideoInfo, VideoReader
@@ -110,7 +112,7 @@ def extract(monkeypatch):
     monkeypatch.setattr(module, "make_backbone", lambda *a, **k: FakeBackbone())
 
     def run(recipe, reader, flow=None, progress=None):
-        monkeypatch.setattr(module, "open_video", lambda *a, **k: reader)
+        monkeypatch.setattr(pieces, "open_video", lambda *a, **k: reader)
         tensors = {stream: {} for stream in recipe.streams}
         extractor = Extractor(recipe, tensors, device=CPU, flow=flow)
         return extractor.extract(Path("fake.mp4"), progress=progress)
@@ -146,7 +148,9 @@ def test_dense_rows_are_consecutive_and_the_end_is_padded(extract, n_frames):
 @pytest.mark.parametrize("n_frames", [1, 2, 16, 17, 64, 65, 70])
 def test_each_flow_comes_from_its_frame_and_the_next_and_the_last_is_repeated(extract, n_frames, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, "quantize_flow", lambda flow: seen.append(flow[:, 0, 0, 0].copy()) or flow)
+    monkeypatch.setattr(
+        flow_pieces, "quantize_flow", lambda flow: seen.append(flow[:, 0, 0, 0].copy()) or flow
+    )
     recipe = FeatureRecipe({"flow": SHA}, flow=flow_recipe(FakeFlow.config))
 
     class Accelerating(FakeReader):
@@ -173,7 +177,7 @@ def test_rgb_comes_before_flow(extract, monkeypatch):
         return backbone
 
     recipe = FeatureRecipe({"flow": SHA, "rgb": "1" * 64}, flow=flow_recipe(FakeFlow.config))
-    monkeypatch.setattr(module, "open_video", lambda *a, **k: FakeReader(20))
+    monkeypatch.setattr(pieces, "open_video", lambda *a, **k: FakeReader(20))
     monkeypatch.setattr(module, "make_backbone", make)
     extractor = Extractor(recipe, {"rgb": {}, "flow": {}}, device=CPU, flow=FakeFlow())
     values = extractor.extract(Path("fake.mp4")).values
@@ -183,12 +187,12 @@ def test_rgb_comes_before_flow(extract, monkeypatch):
     assert (values[:, :1024] >= 0).all()
 
 
-def test_four_snippets_go_through_the_network_together(extract, monkeypatch):
+def test_every_snippet_goes_through_the_network_alone(extract, monkeypatch):
     backbone = FakeBackbone()
     monkeypatch.setattr(module, "make_backbone", lambda *a, **k: backbone)
-    monkeypatch.setattr(module, "open_video", lambda *a, **k: FakeReader(16 * 9))
+    monkeypatch.setattr(pieces, "open_video", lambda *a, **k: FakeReader(16 * 9))
     Extractor(FeatureRecipe({"rgb": SHA}), {"rgb": {}}, device=CPU).extract(Path("fake.mp4"))
-    assert backbone.batches == [4, 4, 1]
+    assert backbone.batches == [1] * 9
 
 
 def test_progress_is_told_in_seconds_and_ends_at_the_end(extract):
@@ -196,14 +200,14 @@ def test_progress_is_told_in_seconds_and_ends_at_the_end(extract):
     extract(
         FeatureRecipe({"rgb": SHA}), FakeReader(150), progress=lambda done, total: told.append((done, total))
     )
-    assert told == [(64 / 25, 6.0), (128 / 25, 6.0), (6.0, 6.0)]
+    assert told == [(32 * n / 25, 6.0) for n in range(1, 5)] + [(6.0, 6.0)]
 
 
 def test_features_that_are_not_finite_fail_the_video(extract, monkeypatch):
     backbone = FakeBackbone()
     backbone.snippets = lambda clips: (torch.full((len(clips), 1024), float("nan")), None)
     monkeypatch.setattr(module, "make_backbone", lambda *a, **k: backbone)
-    monkeypatch.setattr(module, "open_video", lambda *a, **k: FakeReader(20))
+    monkeypatch.setattr(pieces, "open_video", lambda *a, **k: FakeReader(20))
     extractor = Extractor(FeatureRecipe({"rgb": SHA}), {"rgb": {}}, device=CPU)
     with pytest.raises(VideoError, match="NaN"):
         extractor.extract(Path("fake.mp4"))
