@@ -38,19 +38,32 @@ class MadeFeatures(Protocol):
     """What is stored of a video: an `extractors.features.Features`, whose module loads torch."""
 
     @property
-    def values(self) -> Float32[np.ndarray, "t d"]: ...
+    def values(self) -> Float32[np.ndarray, "t d"]:
+        """(T, D) float32."""
+
     @property
-    def grid(self) -> TimeGrid: ...
+    def grid(self) -> TimeGrid:
+        """Where the rows lie in time."""
+
     @property
-    def n_frames(self) -> int: ...
+    def n_frames(self) -> int:
+        """Grid frames that the video really has."""
+
     @property
-    def duration_s(self) -> float: ...
+    def duration_s(self) -> float:
+        """Of the video, seconds."""
+
     @property
-    def report(self) -> DecodeReport: ...
+    def report(self) -> DecodeReport:
+        """What decoding came to."""
+
     @property
-    def recipe(self) -> FeatureRecipe: ...
+    def recipe(self) -> FeatureRecipe:
+        """How they were made."""
+
     @property
-    def valid_frames_of_last(self) -> int: ...
+    def valid_frames_of_last(self) -> int:
+        """Grid frames of the last row that are not padding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def sweep(folder: Path) -> int:
 
 
 def _age_s(file: Path) -> float:
-    """Seconds since a file was written to, by the clock of the machine that keeps it; 0 if that is not known."""
+    """Seconds since a file was written to, by the clock of the disk; 0 where that is not known."""
     mark = temporary_name(file.parent)
     try:
         mark.touch(exist_ok=False)
