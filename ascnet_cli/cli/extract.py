@@ -12,13 +12,14 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from extractors.batch.engine import Engine
+    from extractors.batch.engine import Engine, TimeLimit
     from extractors.batch.estimate import Estimate
     from extractors.batch.inputs import Inputs
     from extractors.batch.jobs import Item
     from extractors.batch.plan import Plan
     from extractors.batch.source import ExtractorSource
     from extractors.batch.state import Wanted
+    from extractors.batch.worker import Orders
     from extractors.layouts import Layout
 
 
@@ -85,8 +86,27 @@ def extract(
     ] = "ascnet",
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[
-        str, typer.Option(metavar="NAME", help="local: worker processes on this machine.")
+        str,
+        typer.Option(
+            metavar="NAME", help="local: worker processes on this machine; ray: a Ray cluster (an extra)."
+        ),
     ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="With ray: of a running cluster, or auto; default: one for this run."
+        ),
+    ] = None,
+    num_cpus: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With ray: cores, and so threads, of a video's task; default: 4."),
+    ] = None,
+    num_gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="With ray: graphics cards of a video's task; default: 1 where there are any."
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -128,7 +148,7 @@ def extract(
     """
     from ascnet_cli.extraction import Choices, extractor_spec
 
-    work = _Work(engine=engine, n_workers=workers, timeout_s=video_timeout)
+    work = _Work(engine, workers, video_timeout, address, num_cpus, num_gpus)
     work.check()
     found = _found(inputs or [], listed)
     choices = Choices(context, streams, flow, backbone, weights_rgb, weights_flow, decoder)
@@ -147,11 +167,17 @@ class _Work:
         engine: where.
         n_workers: processes; None: by the machine.
         timeout_s: for a video; None: by its duration.
+        address: of a Ray cluster.
+        n_cpus: of a Ray task.
+        n_gpus: of a Ray task.
     """
 
     engine: str
     n_workers: int | None
     timeout_s: float | None
+    address: str | None
+    n_cpus: int | None
+    n_gpus: float | None
 
     def check(self) -> None:
         """Hold that it can be done so.
@@ -163,8 +189,18 @@ class _Work:
 
         from ascnet_cli.errors import OptionError
 
-        if self.engine != "local":
-            raise OptionError(f"unknown engine {self.engine!r}", hint="choose local")
+        if self.engine not in ("local", "ray"):
+            raise OptionError(f"unknown engine {self.engine!r}", hint="choose local or ray")
+        of_ray = {"--address": self.address, "--num-cpus": self.n_cpus, "--num-gpus": self.n_gpus}
+        said = [name for name, value in of_ray.items() if value is not None]
+        if self.engine == "local" and said:
+            raise OptionError(f"{' and '.join(said)} without --engine ray", hint="add --engine ray")
+        if self.engine == "ray":
+            from extractors.batch.ray_engine import RayOptions
+
+            RayOptions(self.address, self.n_cpus, self.n_gpus)
+        if self.engine == "ray" and self.n_workers is not None:
+            raise OptionError("--workers with --engine ray", hint="say what a task gets with --num-cpus")
         if self.n_workers is not None and self.n_workers < 1:
             raise OptionError(f"--workers must be at least 1, not {self.n_workers}", hint="for example 4")
         if self.timeout_s is not None and not 0 <= self.timeout_s < math.inf:
@@ -298,24 +334,43 @@ def _make(request: _Request, device: str, json_summary: bool) -> int:
 
 
 def _engine(request: _Request, n_to_do: int, device: str, say: Callable[[str], None]) -> Engine:
-    """Whoever does the work."""
-    from ascnet_cli.cli.text import counted
+    """Whoever does the work.
+
+    Raises:
+        OptionError: there is no such cluster.
+    """
     from extractors.batch.engine import time_limit
+    from extractors.batch.worker import Orders
+
+    orders = Orders(request.wanted.dtype, request.wanted.strict)
+    limit = time_limit(request.work.timeout_s, flow="flow" in request.source.recipe.streams)
+    if request.work.engine == "ray" and n_to_do:
+        return _ray_engine(request, orders, limit, say)
+    from ascnet_cli.cli.text import counted
     from extractors.batch.local import LocalEngine
     from extractors.batch.source import default_workers, threads_each
-    from extractors.batch.worker import Orders
 
     n_workers = min(request.work.n_workers or default_workers(device), max(n_to_do, 1))
     n_threads = threads_each(n_workers)
     if n_to_do:
         say(f"{counted(n_workers, 'worker')}, {counted(n_threads, 'thread')} each")
-    return LocalEngine(
-        request.source,
-        Orders(request.wanted.dtype, request.wanted.strict),
-        n_workers=n_workers,
-        n_threads=n_threads,
-        limit=time_limit(request.work.timeout_s, flow="flow" in request.source.recipe.streams),
-    )
+    return LocalEngine(request.source, orders, n_workers=n_workers, n_threads=n_threads, limit=limit)
+
+
+def _ray_engine(request: _Request, orders: Orders, limit: TimeLimit, say: Callable[[str], None]) -> Engine:
+    """A Ray cluster.
+
+    Raises:
+        OptionError: Ray is not installed, no cluster answers, or no node is large enough.
+    """
+    from ascnet_cli.cli.text import counted
+    from extractors.batch.ray_engine import RayEngine, RayOptions
+
+    work = request.work
+    options = RayOptions(work.address, work.n_cpus, work.n_gpus)
+    made = RayEngine(request.source, orders, options=options, limit=limit)
+    say(f"Ray: {counted(made.n_cpus, 'core')} and {made.n_gpus:g} graphics cards a task")
+    return made
 
 
 def _estimate(plan: Plan, request: _Request) -> Estimate:

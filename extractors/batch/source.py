@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from extractors.errors import FeatureError
 from extractors.flow_config import FlowConfig, RaftConfig, flow_recipe
 from extractors.recipe import FeatureRecipe
@@ -17,6 +19,9 @@ from extractors.video import MAX_PIXELS
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+FLOW_NETWORK = "flow network"  # RAFT's weights, beside those of the streams
 
 
 @runtime_checkable
@@ -78,8 +83,14 @@ class ExtractorSpec:
     device: str = "auto"
     max_pixels: int = MAX_PIXELS
 
-    def build(self, seat: Seat) -> tuple[FeatureMaker, str]:
+    def build(
+        self, seat: Seat, tensors: Mapping[str, dict[str, Tensor]] | None = None
+    ) -> tuple[FeatureMaker, str]:
         """Load the weights and set the networks up; see `ExtractorSource.build`.
+
+        Args:
+            seat: where.
+            tensors: of each stream, and of `FLOW_NETWORK` where that is needed; None: from their files.
 
         Raises:
             DeviceError: the device is not there.
@@ -98,15 +109,64 @@ class ExtractorSpec:
         device = resolve_device(self.device)
         if device.type == "cuda" and self.device in ("auto", "cuda"):
             device = torch.device("cuda", seat.index % torch.cuda.device_count())
-        tensors = {
-            stream: _tensors(self.weights[stream], sha256) for stream, sha256 in self.recipe.weights.items()
-        }
+        tensors = self._load() if tensors is None else tensors
         flow = None
         if self.flow is not None:
-            raft = _tensors(self.flow_weights, None) if isinstance(self.flow, RaftConfig) else None
-            flow = make_flow(self.flow, device=device, tensors=raft)
-        maker = Extractor(self.recipe, tensors, device=device, flow=flow, max_pixels=self.max_pixels)
+            flow = make_flow(self.flow, device=device, tensors=tensors.get(FLOW_NETWORK))
+        streams = {stream: tensors[stream] for stream in self.recipe.weights}
+        maker = Extractor(self.recipe, streams, device=device, flow=flow, max_pixels=self.max_pixels)
         return maker, str(device)
+
+    def sent(self) -> SentWeights:
+        """This with its weights, for a machine that may not have their files.
+
+        Raises:
+            WeightsError: weights are missing, damaged, or have changed since the recipe was made.
+        """
+        loaded = self._load()
+        arrays = {
+            stream: {name: tensor.numpy() for name, tensor in tensors.items()}
+            for stream, tensors in loaded.items()
+        }
+        return SentWeights(self, arrays)
+
+    def _load(self) -> dict[str, dict[str, Tensor]]:
+        """The tensors of each stream, and of RAFT as `FLOW_NETWORK`, from their files."""
+        loaded = {
+            stream: _tensors(self.weights[stream], sha256) for stream, sha256 in self.recipe.weights.items()
+        }
+        if isinstance(self.flow, RaftConfig):
+            loaded[FLOW_NETWORK] = _tensors(self.flow_weights, None)
+        return loaded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SentWeights:
+    """An extractor's description that carries its weights; an `ExtractorSource`.
+
+    Attributes:
+        spec: all but the weights.
+        arrays: of each stream, and of `FLOW_NETWORK` where that is needed.
+    """
+
+    spec: ExtractorSpec
+    arrays: Mapping[str, Mapping[str, np.ndarray]]
+
+    @property
+    def recipe(self) -> FeatureRecipe:
+        """See `ExtractorSource.recipe`."""
+        return self.spec.recipe
+
+    def build(self, seat: Seat) -> tuple[FeatureMaker, str]:
+        """See `ExtractorSource.build`."""
+        import torch
+
+        # Copied: what arrives may lie in memory that others read too.
+        tensors = {
+            stream: {name: torch.tensor(array) for name, array in arrays.items()}
+            for stream, arrays in self.arrays.items()
+        }
+        return self.spec.build(seat, tensors)
 
 
 def _tensors(name: str, sha256: str | None) -> dict[str, Tensor]:
