@@ -277,20 +277,10 @@ def _judged(material: _Material, *, strict: bool) -> _Material:
     Raises:
         VideoError: it is truncated, and `strict` holds that against it.
     """
-    report, warnings = material.report, list(material.warnings)
-    if report.truncated:
-        promised = f"{report.header_duration_s:.1f} s" if report.header_duration_s else "more"
-        message = f"truncated: {report.duration_s:.1f} s could be read, its header promises {promised}"
-        if strict:
-            raise VideoError(message, hint="get the whole file, or run without --strict")
-        warnings.append(message)
-    if report.bad_packets:
-        packets = (
-            "1 damaged packet was"
-            if report.bad_packets == 1
-            else f"{report.bad_packets} damaged packets were"
-        )
-        warnings.append(f"{packets} passed over")
+    report = material.report
+    if strict and report.truncated:
+        raise VideoError(report.truncation, hint="get the whole file, or run without --strict")
+    warnings = [*material.warnings, *filter(None, (report.truncation, report.damage))]
     return replace(material, warnings=tuple(warnings))
 
 

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from extractors.backbones import BACKBONES, DIMS
 from extractors.errors import FeatureError, OptionError
-from extractors.i3d import INPUT_PX
+from extractors.networks import BACKBONES, DIMS, INPUT_PX
 from extractors.snippets import GRIDS, TimeGrid
 from extractors.video import DECODERS, RESIZE_SIDE
 

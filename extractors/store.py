@@ -1,7 +1,8 @@
 """Feature files: `NAME.npy` with the numbers and `NAME.json`, the sidecar, with all that belongs to them.
 
 The sidecar is written last, so a file without one is not done. It carries the recipe, the time grid, the
-decode report, and hashes of the numbers and of the video that they were made from.
+decode report, the versions of the libraries, and hashes of the numbers and of the video that they were made
+from. Nothing in it says when or where it was made: the same video gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,20 +14,56 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from extractors.errors import FeatureError
-from extractors.features import Features
+from extractors.layouts import Place, place_of
+from extractors.recipe import FeatureRecipe
 from extractors.snippets import TimeGrid
+from extractors.versions import library_versions
 from extractors.video import DecodeReport
-from weights.atomic import replacing
+from weights.atomic import replacing, write_error
 
 FORMAT = 1
+Dtype = Literal["float32", "float16"]
 _DTYPES = ("float16", "float32")
 _CHUNK = 1 << 20  # bytes
+
+
+@runtime_checkable
+class MadeFeatures(Protocol):
+    """What is stored of a video: an `extractors.features.Features`, whose module loads torch."""
+
+    @property
+    def values(self) -> Float32[np.ndarray, "t d"]:
+        """(T, D) float32."""
+
+    @property
+    def grid(self) -> TimeGrid:
+        """Where the rows lie in time."""
+
+    @property
+    def n_frames(self) -> int:
+        """Grid frames that the video really has."""
+
+    @property
+    def duration_s(self) -> float:
+        """Of the video, seconds."""
+
+    @property
+    def report(self) -> DecodeReport:
+        """What decoding came to."""
+
+    @property
+    def recipe(self) -> FeatureRecipe:
+        """How they were made."""
+
+    @property
+    def valid_frames_of_last(self) -> int:
+        """Grid frames of the last row that are not padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +91,12 @@ class StoredFeatures:
 
 def paths_of(folder: Path, video: str) -> tuple[Path, Path]:
     """The data file and the sidecar of a video; its ending stays, so that a.mp4 and a.avi do not meet."""
-    return folder / f"{video}.npy", folder / f"{video}.json"
+    place = place_of(folder, video)
+    return place.data[0], place.sidecar
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and sha256 of a video file: what decides whether it is still the same one."""
+    """Size and sha256 of a file: what decides whether it is still the same one."""
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as file:
@@ -71,11 +109,11 @@ def fingerprint(path: Path) -> dict[str, Any]:
 def save_features(
     folder: Path,
     video: str,
-    features: Features,
+    features: MadeFeatures,
     source: Mapping[str, Any],
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: Dtype = "float32",
 ) -> Path:
-    """Write a video's features; data first, sidecar last, each whole or not at all.
+    """Write a video's features in ascnet's own layout; see `write_features`.
 
     Args:
         folder: where feature files lie; made if it is not there.
@@ -86,37 +124,68 @@ def save_features(
 
     Returns:
         The data file.
+    """
+    place = place_of(folder, video)
+    write_features(place, video, features, source, dtype)
+    return place.data[0]
+
+
+def write_features(
+    place: Place, video: str, features: MadeFeatures, source: Mapping[str, Any], dtype: Dtype = "float32"
+) -> None:
+    """Write a video's features; data first, sidecar last, each whole or not at all.
+
+    Args:
+        place: where to; its folders are made if they are not there. With a file a stream, the sidecar has
+            `parts` with a hash each instead of `data`.
+        video: the video's name.
+        features: what `Extractor.extract` returned.
+        source: `fingerprint` of the video.
+        dtype: of the numbers in the file.
 
     Raises:
         OutputError: the folder cannot be written to.
         StorageError: the disk is full.
     """
-    data_path, sidecar_path = paths_of(folder, video)
-    data_path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.save(buffer, features.values.astype(dtype, copy=False), allow_pickle=False)
-    data = buffer.getvalue()
+    values = features.values.astype(dtype, copy=False)
+    files = [_npy(part) for part in np.split(values, len(place.data), axis=1)]
+    hashes = [{"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for data in files]
+    names = [path.relative_to(place.sidecar.parent).as_posix() for path in place.data]
+    parts = [{"file": name, **told} for name, told in zip(names, hashes, strict=True)]
     sidecar = {
         "format": FORMAT,
         "video": video,
         "source": dict(source),
         "recipe": features.recipe.as_dict(),
         "recipe_sha256": features.recipe.digest(),
-        "data": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
+        "versions": library_versions(),
+        **({"data": hashes[0]} if len(hashes) == 1 else {"parts": parts}),
         "shape": list(features.values.shape),
         "dtype": dtype,
         "grid": dataclasses.asdict(features.grid),
         "duration_s": features.duration_s,
         "n_frames": features.n_frames,
+        "n_snippets": len(features.values),
         "valid_frames_of_last": features.valid_frames_of_last,
         "decode_report": dataclasses.asdict(features.report),
     }
-    sidecar_path.unlink(missing_ok=True)
-    with replacing(data_path) as file:
-        file.write(data)
-    with replacing(sidecar_path) as file:
+    try:
+        for path in (*place.data, place.sidecar):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        place.sidecar.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(error, place.sidecar) from error
+    for path, data in zip(place.data, files, strict=True):
+        with replacing(path) as file:
+            file.write(data)
+    with replacing(place.sidecar) as file:
         file.write(json.dumps(sidecar, indent=2, sort_keys=True).encode() + b"\n")
-    return data_path
+
+
+def _npy(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(values), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def load_features(data_path: Path) -> StoredFeatures:

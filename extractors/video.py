@@ -128,6 +128,24 @@ class DecodeReport:
     truncated: bool
     notes: tuple[str, ...] = ()
 
+    @property
+    def truncation(self) -> str:
+        """What is missing at the end, as a sentence; empty where nothing is."""
+        if not self.truncated:
+            return ""
+        promised = f"{self.header_duration_s:.1f} s" if self.header_duration_s else "more"
+        return f"truncated: {self.duration_s:.1f} s could be read, its header promises {promised}"
+
+    @property
+    def damage(self) -> str:
+        """What was passed over, as a sentence; empty where nothing was."""
+        if not self.bad_packets:
+            return ""
+        packets = (
+            "1 damaged packet was" if self.bad_packets == 1 else f"{self.bad_packets} damaged packets were"
+        )
+        return f"{packets} passed over"
+
 
 class VideoReader(abc.ABC):
     """A video opened for one pass from beginning to end; close it, or use it in a `with`.

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from weights.errors import AscnetError, OutputError, StorageError
+from weights.processes import has_ended, machine_tag
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_TEMPORARY = re.compile(r"\.ascnet-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{8}\.tmp")
+_FORGOTTEN_S = 24 * 3600.0  # a file that another machine has not written to for so long is nobody's
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     if path.is_dir():
         raise OutputError(f"{path} is a folder", hint="give the name of a file in it")
     final = path.resolve()
-    temporary = _temporary(final)
+    temporary = temporary_name(final.parent)
     try:
         try:
             with temporary.open("xb") as file:
@@ -57,7 +61,7 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder", hint="give the name of a file in it")
     try:
-        temporary = _temporary(path.resolve())
+        temporary = temporary_name(path.resolve().parent)
         temporary.touch(exist_ok=False)
         temporary.unlink()
     except OSError as error:
@@ -79,6 +83,42 @@ def write_error(error: OSError, path: Path) -> AscnetError:
     )
 
 
-def _temporary(final: Path) -> Path:
-    """A name beside the final file, so that renaming stays on one disk; short, whatever the name is."""
-    return final.parent / f".ascnet-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+def temporary_name(folder: Path) -> Path:
+    """A name for a file on its way, which says whose it is; short, whatever the final name will be."""
+    return folder / f".ascnet-{machine_tag()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files in one folder that nobody will finish; how many there were.
+
+    These are files of a process of this machine that is over, and files of another machine that have not
+    been written to for a day by the clock of the disk. What cannot be removed stays.
+    """
+    n_removed = 0
+    with suppress(OSError):
+        for file in folder.iterdir():
+            owner = _TEMPORARY.fullmatch(file.name)
+            if owner is None:
+                continue
+            if owner["machine"] == machine_tag():
+                over = has_ended(int(owner["pid"]))
+            else:
+                over = _age_s(file) > _FORGOTTEN_S
+            if over:
+                with suppress(OSError):
+                    file.unlink()
+                    n_removed += 1
+    return n_removed
+
+
+def _age_s(file: Path) -> float:
+    """Seconds since a file was written to, by the clock of the disk; 0 where that is not known."""
+    mark = temporary_name(file.parent)
+    try:
+        mark.touch(exist_ok=False)
+        try:
+            return mark.stat().st_mtime - file.stat().st_mtime
+        finally:
+            mark.unlink()
+    except OSError:
+        return 0.0

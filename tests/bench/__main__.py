@@ -13,5 +13,5 @@ if __name__ == "__main__":
     if importlib.util.find_spec("pandas"):
         evaluation_speed.main()
     i3d_speed.main()
-    flow_speed.main([])
+    flow_speed.main()
     memory.main([])

@@ -1,0 +1,1 @@
+"""Many videos: a plan, claims, worker processes that may die, and a record of what failed."""

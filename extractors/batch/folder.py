@@ -1,0 +1,54 @@
+"""The output folder before a run: that it can be written to, and what killed runs left in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from weights.atomic import sweep, temporary_name, write_error
+from weights.errors import StorageError
+
+
+def prepare_folder(folder: Path) -> int:
+    """Make a folder, hold that files can be written there, and sweep up what nobody will finish.
+
+    Returns:
+        How many temporary files of killed processes were removed.
+
+    Raises:
+        OutputError: something else stands there, or nothing may be written.
+        StorageError: the disk is full.
+    """
+    mark = temporary_name(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch(exist_ok=False)
+        mark.unlink()
+    except OSError as error:
+        raise write_error(error, folder if not folder.is_dir() else mark) from error
+    return sum(sweep(Path(place)) for place, _, _ in os.walk(folder))
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk where a folder is, or would be."""
+    for near in (folder, *folder.absolute().parents):
+        try:
+            status = os.statvfs(near)
+        except OSError:
+            continue
+        return status.f_bavail * status.f_frsize
+    return 0
+
+
+def check_room(folder: Path, needed_bytes: int) -> None:
+    """Hold, before any work is done, that features will have room.
+
+    Raises:
+        StorageError: with what is needed and what there is.
+    """
+    free = free_bytes(folder)
+    if needed_bytes > free:
+        raise StorageError(
+            f"{folder}: about {needed_bytes / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free",
+            hint="choose another disk with --out, or halve it with --dtype float16",
+        )

@@ -1,0 +1,111 @@
+"""Which videos a person means, and what outputs call them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extractors.batch.jobs import Video
+from extractors.errors import OptionError, VideoError
+from extractors.video import VIDEO_ENDINGS
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What was found.
+
+    Attributes:
+        videos: each once, in order.
+        n_other: files in folders whose ending is not that of a video.
+    """
+
+    videos: tuple[Video, ...]
+    n_other: int
+
+
+def gather(paths: Sequence[str], listed: Iterable[str] = ()) -> Inputs:
+    """The videos that a person means: files as they are, folders searched for videos.
+
+    A file is called by its name, a file in a folder by its path below that folder. A path in a list is called
+    as it is written there, if it is relative, so that a list mirrors a tree. The same file twice under one
+    name is taken once. A file that is not there is kept: it fails on its own, not the others with it.
+
+    Args:
+        paths: files and folders, from the command line.
+        listed: files and folders, from a list.
+
+    Raises:
+        VideoError: there is no video.
+        OptionError: two files would have one name.
+    """
+    found: dict[str, Video] = {}
+    n_other = 0
+    for path, prefix in (*((path, "") for path in paths), *((path, _written(path)) for path in listed)):
+        # Path.is_dir raises on a name that is too long
+        if os.path.isdir(path):  # noqa: PTH112
+            videos, n_more = _walk(path, prefix)
+            n_other += n_more
+        else:
+            videos = [Video(prefix or Path(path).name, Path(path))]
+        for video in videos:
+            known = found.setdefault(video.name, video)
+            if known is not video and os.path.realpath(known.path) != os.path.realpath(video.path):
+                raise OptionError(
+                    f"{known.path} and {video.path} would both be called {video.name!r}",
+                    hint="give the folder that holds both, or a list of paths relative to it",
+                )
+    if not found:
+        looked = f" (looked for {' '.join(sorted(VIDEO_ENDINGS))})" if paths or n_other else ""
+        raise VideoError(
+            f"no video was found{looked}", hint="name a file itself if its ending is another one"
+        )
+    return Inputs(tuple(found.values()), n_other)
+
+
+def read_list(source: str) -> Iterator[str]:
+    """The paths of a list: one a line, or with a zero byte after each, as `find -print0` writes them.
+
+    Args:
+        source: a file, or `-` for standard input.
+
+    Raises:
+        OptionError: the file cannot be read.
+    """
+    try:
+        data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    except OSError as error:
+        raise OptionError(
+            f"the list {source} cannot be read: {error.strerror}", hint="check its path"
+        ) from error
+    separator = b"\0" if b"\0" in data else b"\n"
+    for entry in data.split(separator):
+        path = entry if separator == b"\0" else entry.rstrip(b"\r")
+        if path:
+            yield os.fsdecode(path)
+
+
+def _written(path: str) -> str:
+    """What a path in a list is called; one that is absolute has its name alone."""
+    return Path(path).name if os.path.isabs(path) else os.path.normpath(path)  # noqa: PTH117
+
+
+def _walk(folder: str, prefix: str) -> tuple[list[Video], int]:
+    """Videos below a folder, sorted by name, and how many other files; links to folders are not followed."""
+    videos: list[Video] = []
+    n_other = 0
+    top = Path(folder)
+    for base, _, files in os.walk(folder):
+        for name in files:
+            # macOS leaves a "._" companion, no video, beside every file that it copies elsewhere.
+            if Path(name).suffix.lower() in VIDEO_ENDINGS and not name.startswith("._"):
+                path = Path(base) / name
+                below = path.relative_to(top).as_posix()
+                videos.append(Video(below if prefix in ("", ".") else f"{prefix}/{below}", path))
+            else:
+                n_other += 1
+    return sorted(videos, key=lambda video: video.name), n_other

@@ -1,0 +1,239 @@
+"""A plan carried out: videos are claimed and handed to an engine, and what becomes of each is recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from extractors.batch.claims import Claims
+from extractors.batch.engine import Engine
+from extractors.batch.failures import FailureLog, record_of
+from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Ready
+from extractors.batch.plan import Plan, Task, has_changed
+from extractors.batch.state import Wanted, why_make
+from weights.atomic import sweep
+from weights.errors import AscnetError, OutputError
+
+_POLL_S = 0.2  # how long a look at the engine may take, so that a stop is noticed
+_LOOK_AGAIN_S = 0.5  # at videos that another process has claimed
+
+Watcher = Callable[[Ready | Progressed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one video.
+
+    Attributes:
+        video: its name.
+        state: "done", "up_to_date" or "failed".
+        reason: why it was made; empty where it was up to date.
+        seconds: how long it took; 0 where it was not made here.
+        n_rows: T, where it was made here.
+        duration_s: of the video, where its features were made here.
+        warnings: what a person should know although it is done.
+        failure: what is wrong, where it failed.
+        by_other: another process did this while this one ran.
+    """
+
+    video: str
+    state: Literal["done", "up_to_date", "failed"]
+    reason: str = ""
+    seconds: float = 0.0
+    n_rows: int = 0
+    duration_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+    by_other: bool = False
+
+
+def run_plan(
+    plan: Plan,
+    engine: Engine,
+    folder: Path,
+    wanted: Wanted,
+    *,
+    claims: Claims | None = None,
+    watch: Watcher = lambda _event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Make what a plan says, and tell what becomes of each video as it happens.
+
+    Asked to stop, or left by an exception, it ends what is running; what was finished stays.
+
+    Args:
+        plan: from `make_plan`.
+        engine: does the work; it is stopped at the end.
+        folder: the output folder, with the record of failures.
+        wanted: what features are to be.
+        claims: of this process, not entered yet; None: new ones.
+        watch: told when a worker is ready and how far videos are.
+        should_stop: asked several times a second.
+
+    Yields:
+        An outcome a video, those that are up to date first.
+
+    Raises:
+        AscnetError: no other video would fare better (the disk is full, the device is not there); its
+            exit code says which.
+    """
+    try:
+        with claims or Claims() as held:
+            yield from _Run(plan, engine, folder, wanted, held, watch, should_stop).outcomes()
+    finally:
+        engine.stop()
+        for parent in {file.parent for task in plan.to_do for file in task.item.place.data}:
+            sweep(parent)
+
+
+class _Run:
+    """The state of a run. A video waits, is with the engine, is another process's, or is over."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        folder: Path,
+        wanted: Wanted,
+        claims: Claims,
+        watch: Watcher,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._plan, self._engine, self._claims = plan, engine, claims
+        self._unforced = dataclasses.replace(wanted, force=False)
+        self._watch, self._should_stop = watch, should_stop
+        self._log = FailureLog(folder, claims)
+        self._tasks = {task.item.video.name: task for task in plan.tasks}
+        self._waiting: deque[Task] = deque(plan.to_do)
+        self._again: deque[Task] = deque()  # claimed already, each to be tried by itself
+        self._alone: deque[Task] = deque()  # the same, with nothing else at the same time
+        self._with_engine: set[str] = set()
+        self._others: deque[Task] = deque()
+        self._looked_s = 0.0
+        self._tried_alone: set[str] = set()
+        self._succeeded = [task.item.video.name for task in plan.tasks if not task.reason]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for name in self._succeeded:
+            yield Outcome(name, "up_to_date")
+        try:
+            while not self._should_stop():
+                yield from self._hand_out()
+                if not (self._with_engine or self._waiting or self._others or self._again or self._alone):
+                    break
+                for event in self._engine.events(_POLL_S):
+                    yield from self._outcomes_of(event)
+        finally:
+            # Nothing of this is worth hiding another error for.
+            with suppress(AscnetError):
+                self._log.update({}, self._succeeded, give_up=self._should_stop)
+
+    def _hand_out(self) -> Iterator[Outcome]:
+        """Give the engine what it has room for, and settle what others have done."""
+        while self._engine.room() > 0:
+            if self._again:
+                self._submit(self._again.popleft())
+            elif self._waiting:
+                yield from self._begin(self._waiting.popleft())
+            elif self._others and time.monotonic() - self._looked_s >= _LOOK_AGAIN_S:
+                self._looked_s = time.monotonic()
+                # Those that are still another's join the end of the line again.
+                for _ in range(len(self._others)):
+                    if self._engine.room() > 0:
+                        yield from self._begin(self._others.popleft())
+                return
+            elif self._alone and not (self._with_engine or self._others):
+                self._submit(self._alone.popleft())
+            else:
+                return
+
+    def _begin(self, task: Task) -> Iterator[Outcome]:
+        """Claim a video and hand it over, unless another process has it or has done it."""
+        name = task.item.video.name
+        failed = self._log.recorded_since(name)
+        if failed is not None:
+            yield Outcome(name, "failed", task.reason, failure=failed, by_other=True)
+            return
+        try:
+            claimed = self._claims.take(task.item.place.claim)
+        except OutputError as error:  # a name too long for this disk, a file where a folder should be
+            failure = Failure("write", type(error).__name__, str(error), error.hint, error.exit_code)
+            yield self._failed(name, failure, 0.0)
+            return
+        if not claimed:
+            self._others.append(task)
+        elif has_changed(task) and not why_make(task.item.place, task.item.video.path, self._unforced):
+            self._claims.release(task.item.place.claim)
+            self._succeeded.append(name)
+            yield Outcome(name, "up_to_date", by_other=True)
+        else:
+            self._submit(task)
+
+    def _submit(self, task: Task) -> None:
+        self._with_engine.add(task.item.video.name)
+        self._engine.submit(Job((task.item,)))
+
+    def _outcomes_of(self, event: Event) -> Iterator[Outcome]:
+        if isinstance(event, Ready | Progressed):
+            self._watch(event)
+        elif isinstance(event, Ended):
+            yield from self._ended(event)
+        elif isinstance(event, Broken):
+            yield from self._broken(event)
+
+    def _ended(self, event: Ended) -> Iterator[Outcome]:
+        if event.video not in self._with_engine:
+            return
+        self._with_engine.discard(event.video)
+        result = event.result
+        if isinstance(result, Failure):
+            if result.ends_run:
+                raise _as_error(result)
+            yield self._failed(event.video, result, event.seconds)
+            return
+        task = self._tasks[event.video]
+        self._claims.release(task.item.place.claim)
+        self._succeeded.append(event.video)
+        yield Outcome(
+            event.video,
+            "done",
+            task.reason,
+            event.seconds,
+            result.n_rows,
+            result.duration_s,
+            result.warnings,
+        )
+
+    def _broken(self, event: Broken) -> Iterator[Outcome]:
+        """A worker was lost: the one video that it had is to blame; of several, each is tried by itself."""
+        for name in event.unfinished:
+            self._with_engine.discard(name)
+            task = self._tasks[name]
+            if event.for_memory and name not in self._tried_alone:
+                self._tried_alone.add(name)
+                self._alone.append(task)
+            elif len(event.job.items) > 1:
+                self._again.append(task)
+            else:
+                yield self._failed(name, event.failure, 0.0)
+
+    def _failed(self, name: str, failure: Failure, seconds: float) -> Outcome:
+        """Record first, then let go: whoever finds the claim free finds the record too."""
+        task = self._tasks[name]
+        record = record_of(task.item.video, failure)
+        self._log.update({name: record}, (), give_up=self._should_stop)
+        self._claims.release(task.item.place.claim)
+        return Outcome(name, "failed", task.reason, seconds, failure=failure)
+
+
+def _as_error(failure: Failure) -> AscnetError:
+    """A failure that ends the run, as the error that it was in the worker."""
+    error = AscnetError(failure.message, hint=failure.hint)
+    error.exit_code = failure.exit_code
+    return error
