@@ -6,6 +6,7 @@ taken to last as long for their size. Headers are read in a process of their own
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ def estimate(videos: Sequence[Video], recipe: FeatureRecipe, item_bytes: int) ->
     lengths_s = [known.get(name, size * s_a_byte) for name, size in sizes.items()]
     n_rows = sum(recipe.grid.n_rows(n_grid_frames(length_s)) for length_s in lengths_s)
     n_bytes = n_rows * recipe.dim * item_bytes + len(videos) * _OVERHEAD
-    return Estimate(len(videos), len(known), sum(lengths_s), n_rows, n_bytes)
+    return Estimate(len(videos), len(known), math.fsum(lengths_s), n_rows, n_bytes)
 
 
 def durations(paths: Sequence[Path]) -> list[float | None]:
