@@ -183,6 +183,21 @@ def test_without_links_a_claim_is_still_exclusive(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_claim_that_outlived_its_work_is_cleared_if_its_owner_is_dead(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    write_claim(tmp_path / "dead.claim", host=this_machine(), pid=dead.pid)
+    write_claim(tmp_path / "elsewhere.claim", pid=dead.pid)
+    (tmp_path / "other.claim").write_text("somebody's file")
+    with Claims() as alive:
+        alive.take(tmp_path / "alive.claim")
+        for path in list(tmp_path.iterdir()):
+            Claims().clear(path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "alive.claim", "elsewhere.claim", "other.claim",
+        ]  # fmt: skip
+
+
 def test_a_folder_that_cannot_be_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with Claims() as claims, pytest.raises(OutputError):
