@@ -197,6 +197,7 @@ def started(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
     )
 

@@ -1,6 +1,7 @@
 """The command in processes of its own: killed, stopped, started twice, on a full disk."""
 
 import json
+import os
 import random
 import signal
 import time
@@ -79,6 +80,7 @@ def test_two_together_do_each_video_once(videos, tmp_path):
     assert contents(out) == undisturbed(folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_claimed_another_takes_over(videos, tmp_path):
     folder = videos("a", "b")
     out = tmp_path / "out"
@@ -95,22 +97,29 @@ def test_what_a_killed_process_had_claimed_another_takes_over(videos, tmp_path):
     assert contents(out) == undisturbed(folder, tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("to_all", [False, True], ids=["process", "group"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_asked_to_stop_it_says_how_far_it_came_and_leaves_nothing_half(videos, tmp_path, number, code):
+def test_asked_to_stop_it_says_how_far_it_came_and_leaves_nothing_half(
+    videos, tmp_path, number, code, to_all
+):
     folder = videos("a", "b", "c")
     out = tmp_path / "out"
     process = started(
         "extract", folder / "a.mp4", folder / "sub", folder / "c.mp4", "--out", out, delay_s=0.3
     )
     until(lambda: (out / "a.mp4.json").exists())
-    process.send_signal(number)
+    # A terminal and a job scheduler ask all processes at once; `kill` asks one.
+    (os.killpg if to_all else os.kill)(process.pid, number)
     ended_with, _, err = ended(process)
     assert ended_with == code, err
     lines = err.splitlines()
     assert any(line.startswith("stopping:") for line in lines)
     assert "of 3 videos done" in lines[-1]
     assert "not begun or not finished" in lines[-1]
+    assert "Traceback" not in err
     left = contents(out)
+    assert "failures.jsonl" not in left
     assert not [name for name in left if name.endswith((".claim", ".tmp"))]
     for name in left:
         if name.endswith(".npy"):
