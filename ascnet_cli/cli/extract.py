@@ -300,7 +300,7 @@ def _make(request: _Request, device: str, json_summary: bool) -> int:
     from ascnet_cli.cli.extract_view import View, plan_line
     from ascnet_cli.cli.signals import stopping
     from ascnet_cli.cli.text import say
-    from extractors.batch.folder import check_room, prepare_folder
+    from extractors.batch.folder import prepare_folder
     from extractors.batch.plan import make_plan
     from extractors.batch.run import run_plan
 
@@ -308,10 +308,9 @@ def _make(request: _Request, device: str, json_summary: bool) -> int:
     with stopping("stopping: what is not finished will be made by the next run") as stop:
         plan = make_plan(request.items, request.wanted, progress=lambda _done: stop.raise_if_asked())
         say(plan_line(plan))
-        cost = _estimate(plan, request)
-        check_room(request.out, cost.n_bytes)
+        video_s = _check_room(plan, request, duration_wanted=View.has_bars())
         _write_grid(request)
-        view = View(len(plan.tasks), cost.video_s, request.out, json_summary)
+        view = View(len(plan.tasks), video_s, request.out, json_summary)
         engine = _engine(request, len(plan.to_do), device, say)
         try:
             with view:
@@ -376,8 +375,32 @@ def _ray_engine(request: _Request, orders: Orders, limit: TimeLimit, say: Callab
 def _estimate(plan: Plan, request: _Request) -> Estimate:
     from extractors.batch.estimate import estimate
 
-    item_bytes = 2 if request.wanted.dtype == "float16" else 4
-    return estimate([task.item.video for task in plan.to_do], request.wanted.recipe, item_bytes)
+    videos = [task.item.video for task in plan.to_do]
+    return estimate(videos, request.wanted.recipe, _item_bytes(request))
+
+
+def _check_room(plan: Plan, request: _Request, *, duration_wanted: bool) -> float | None:
+    """Hold that there is room for the features; seconds of video to be made, where they were looked at.
+
+    Headers are read, in a process of their own, only where the videos' sizes do not tell enough.
+
+    Raises:
+        StorageError: there is not.
+    """
+    from extractors.batch.estimate import most_bytes
+    from extractors.batch.folder import check_room, free_bytes
+
+    videos = [task.item.video for task in plan.to_do]
+    at_most = most_bytes(videos, request.wanted.recipe, _item_bytes(request))
+    if at_most <= free_bytes(request.out) and not duration_wanted:
+        return None
+    cost = _estimate(plan, request)
+    check_room(request.out, cost.n_bytes)
+    return cost.video_s
+
+
+def _item_bytes(request: _Request) -> int:
+    return 2 if request.wanted.dtype == "float16" else 4
 
 
 def _write_grid(request: _Request) -> None:

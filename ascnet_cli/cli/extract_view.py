@@ -105,18 +105,23 @@ class View:
 
     Args:
         n_videos: in all.
-        video_s: seconds of video to be made, estimated.
+        video_s: seconds of video to be made, estimated; None where nobody looked.
         out: the output folder.
         json_summary: print one JSON object at the end.
     """
 
-    def __init__(self, n_videos: int, video_s: float, out: Path, json_summary: bool) -> None:
-        self._n_videos, self._video_s = n_videos, video_s
+    def __init__(self, n_videos: int, video_s: float | None, out: Path, json_summary: bool) -> None:
+        self._n_videos = n_videos
         self._out, self._json = out, json_summary
         self._outcomes: list[Outcome] = []
         self._console = errors()
         self._bars = _Bars(self._console, video_s) if self._console.is_terminal else None
         self._devices: set[str] = set()
+
+    @staticmethod
+    def has_bars() -> bool:
+        """Whether somebody looks on, to whom the time left means something."""
+        return errors().is_terminal
 
     def __enter__(self) -> View:
         if self._bars is not None:
@@ -167,7 +172,7 @@ class View:
 class _Bars:
     """One bar for all, in seconds of video, and one for each video that is being made."""
 
-    def __init__(self, console: Console, video_s: float) -> None:
+    def __init__(self, console: Console, video_s: float | None) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -281,5 +286,5 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _size(n_bytes: float) -> str:
+def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"

@@ -123,7 +123,7 @@ def layout_of(folder: Path) -> Layout:
     """
     if any((folder / part / stream).is_dir() for part in _PARTS for stream in _STREAMS):
         return "cola"
-    if any(next((folder / part).glob("*.npy"), None) for part in _PARTS):
+    if any(not _has_sidecar(file) for part in _PARTS for file in (folder / part).glob("*.npy")):
         return "acmnet"
     files = list(folder.rglob("*.npy"))
     if not files:
@@ -131,6 +131,11 @@ def layout_of(folder: Path) -> Layout:
             f"no features (.npy) in {folder}", hint="extract them, or say where they are with --features"
         )
     return "ascnet" if any(file.with_suffix(".json").is_file() for file in files) else "plain"
+
+
+def _has_sidecar(file: Path) -> bool:
+    """Whether a file is of ascnet's own layout, where videos may lie in folders called train and test too."""
+    return file.stem != _without_ending(file.stem) and file.with_suffix(".json").is_file()
 
 
 def read_grid(folder: Path) -> TimeGrid:

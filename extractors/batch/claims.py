@@ -109,9 +109,13 @@ class Claims:
                 path.unlink()
         os.close(number)
 
-    def is_free(self, path: Path) -> bool:
-        """Whether nobody holds a claim at present."""
-        return not path.exists()
+    def clear(self, path: Path) -> None:
+        """Remove a claim that a process of this machine left when it was killed; any other one stays."""
+        with suppress(OSError):
+            content = _content(path)
+            if content is not None and _owner_is_over(content):
+                self._watched[path] = _Watch(content, self._clock())
+                self._remove(path)
 
     def _create(self, path: Path) -> bool:
         """Make a claim that says whose it is from its first moment on; False where there is one already."""

@@ -6,6 +6,7 @@ taken to last as long for their size. Headers are read in a process of their own
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -64,13 +65,26 @@ def estimate(videos: Sequence[Video], recipe: FeatureRecipe, item_bytes: int) ->
     known: dict[str, float] = {}
     for video, duration_s in zip(sample, durations_s, strict=True):
         if duration_s is not None:
-            known[video.name] = min(duration_s, 60 + sizes[video.name] / _FEWEST_BYTES)
+            known[video.name] = min(duration_s, _longest_s(sizes[video.name]))
     known_bytes = sum(sizes[name] for name in known)
     s_a_byte = sum(known.values()) / known_bytes if known_bytes else 0.0
     lengths_s = [known.get(name, size * s_a_byte) for name, size in sizes.items()]
     n_rows = sum(recipe.grid.n_rows(n_grid_frames(length_s)) for length_s in lengths_s)
     n_bytes = n_rows * recipe.dim * item_bytes + len(videos) * _OVERHEAD
-    return Estimate(len(videos), len(known), sum(lengths_s), n_rows, n_bytes)
+    return Estimate(len(videos), len(known), math.fsum(lengths_s), n_rows, n_bytes)
+
+
+def most_bytes(videos: Sequence[Video], recipe: FeatureRecipe, item_bytes: int) -> int:
+    """What features of these videos will take on the disk at the very most, by the videos' sizes alone."""
+    total_s = sum(_longest_s(_size(video.path)) for video in videos)
+    row_bytes = recipe.dim * item_bytes
+    n_rows = math.ceil(total_s / recipe.grid.step_s) + len(videos)
+    return n_rows * row_bytes + len(videos) * _OVERHEAD
+
+
+def _longest_s(size: int) -> float:
+    """What a video of this size can last."""
+    return 60 + size / _FEWEST_BYTES
 
 
 def durations(paths: Sequence[Path]) -> list[float | None]:

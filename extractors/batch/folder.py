@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from extractors.batch.claims import Claims
 from weights.atomic import sweep, temporary_name, write_error
 from weights.errors import StorageError
 
 
-def prepare_folder(folder: Path) -> int:
-    """Make a folder, hold that files can be written there, and sweep up what nobody will finish.
-
-    Returns:
-        How many temporary files of killed processes were removed.
+def prepare_folder(folder: Path) -> None:
+    """Make a folder, hold that files can be written there, and sweep up what killed processes left.
 
     Raises:
         OutputError: something else stands there, or nothing may be written.
@@ -26,7 +24,12 @@ def prepare_folder(folder: Path) -> int:
         mark.unlink()
     except OSError as error:
         raise write_error(error, folder if not folder.is_dir() else mark) from error
-    return sum(sweep(Path(place)) for place, _, _ in os.walk(folder))
+    claims = Claims()
+    for base, _, files in os.walk(folder):
+        sweep(Path(base))
+        for name in files:
+            if name.endswith(".claim"):
+                claims.clear(Path(base) / name)
 
 
 def free_bytes(folder: Path) -> int:

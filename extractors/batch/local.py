@@ -12,8 +12,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -155,11 +155,12 @@ class _Seated:
     def begin(self, job: Job) -> None:
         """Give it a job; it must have none."""
         self._number += 1
-        if not self._pool.active:
-            self.stop()
-            self.join()
-            self._open()
-        future = self._pool.schedule(_work, args=(self._number, job))
+        with _uninterrupted():
+            if not self._pool.active:
+                self.stop()
+                self.join()
+                self._open()
+            future = self._pool.schedule(_work, args=(self._number, job))
         self._current = _Current(self._number, job, future, list(job.names), self._clock())
 
     def events(self) -> list[Event]:
@@ -258,6 +259,22 @@ class _Seated:
     def _broken(self, current: _Current, failure: Failure, *, for_memory: bool = False) -> Event:
         self._current = None
         return Broken(current.job, tuple(current.unfinished), failure, for_memory)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A block in which processes and threads are started that Ctrl-C does not reach, from their first moment.
+
+    A terminal sends it to all processes; the one that gives out the work decides what it means.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _death(exit_code: int) -> tuple[Failure, bool]:

@@ -83,13 +83,14 @@ def run_plan(
         AscnetError: no other video would fare better (the disk is full, the device is not there); its
             exit code says which.
     """
-    try:
-        with claims or Claims() as held:
+    with claims or Claims() as held:
+        try:
             yield from _Run(plan, engine, folder, wanted, held, watch, should_stop).outcomes()
-    finally:
-        engine.stop()
-        for parent in {file.parent for task in plan.to_do for file in task.item.place.data}:
-            sweep(parent)
+        finally:
+            # While the claims are still ours: what a worker was writing is swept up when it has ended.
+            engine.stop()
+            for parent in {file.parent for task in plan.to_do for file in task.item.place.data}:
+                sweep(parent)
 
 
 class _Run:
@@ -141,6 +142,8 @@ class _Run:
                 self._submit(self._again.popleft())
             elif self._waiting:
                 yield from self._begin(self._waiting.popleft())
+            elif self._alone and not self._with_engine:
+                self._submit(self._alone.popleft())
             elif self._others and time.monotonic() - self._looked_s >= _LOOK_AGAIN_S:
                 self._looked_s = time.monotonic()
                 # Those that are still another's join the end of the line again.
@@ -148,8 +151,6 @@ class _Run:
                     if self._engine.room() > 0:
                         yield from self._begin(self._others.popleft())
                 return
-            elif self._alone and not (self._with_engine or self._others):
-                self._submit(self._alone.popleft())
             else:
                 return
 
@@ -212,6 +213,8 @@ class _Run:
 
     def _broken(self, event: Broken) -> Iterator[Outcome]:
         """A worker was lost: the one video that it had is to blame; of several, each is tried by itself."""
+        if self._should_stop():
+            return  # whoever asked us to stop may have asked the workers too
         for name in event.unfinished:
             self._with_engine.discard(name)
             task = self._tasks[name]

@@ -1,0 +1,217 @@
+"""`ascnet extract` as a person meets it, with features that need no network."""
+
+import json
+import subprocess
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from ascnet_cli.datasets.features import FeatureFolder
+from extractors.batch import estimate
+from tests.cli_tools import ascnet
+from tests.extraction_tools import BOTH, RGB, ROOT, InlineEngine, PlainSource, contents
+from tests.synthetic import make_video
+
+
+@pytest.fixture
+def extract(monkeypatch):
+    """`extract(*arguments)` runs the command, with plain features, and without other processes."""
+    for name in ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def here(source, orders, **_options):
+        return InlineEngine(source, orders)
+
+    def run(*arguments, recipe=RGB):
+        with (
+            mock.patch("ascnet_cli.extraction.extractor_spec", return_value=PlainSource(recipe)),
+            mock.patch("extractors.batch.local.LocalEngine", here),
+            mock.patch("extractors.batch.estimate.durations", estimate._read_headers),
+        ):
+            return ascnet("extract", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A good one and a bad one, in the current folder."""
+    (tmp_path / "videos" / "sub").mkdir(parents=True)
+    make_video(tmp_path / "videos" / "a.mp4", n_frames=20)
+    (tmp_path / "videos" / "sub" / "bad.mp4").write_bytes(b"text")
+    (tmp_path / "videos" / "notes.txt").touch()
+    return tmp_path
+
+
+def test_a_batch_from_its_beginning_to_its_end(extract, videos):
+    ran = extract("videos")
+    assert ran.code == 3
+    assert ran.out == ""
+    assert ran.err.splitlines()[:2] == [
+        "1 other file in the folders passed over",
+        "2 videos to do (2 new), 0 up to date",
+    ]
+    assert any(line.startswith("a.mp4: 2 rows of 0.8 s of video (") for line in ran.errors)
+    assert any(line.startswith("failed: sub/bad.mp4: not a readable video; hint: ") for line in ran.errors)
+    assert ran.errors[-1] == "1 of 2 videos done, 1 failed: see features/failures.jsonl"
+    assert sorted(contents(videos / "features")) == ["a.mp4.json", "a.mp4.npy", "failures.jsonl"]
+
+    ran = extract("videos", "--json")
+    assert ran.code == 3
+    assert ran.errors[-1] == "0 of 2 videos done, 1 up to date, 1 failed: see features/failures.jsonl"
+    assert {name: ran.json[name] for name in ("done", "up_to_date", "failed", "out")} == {
+        "done": 0,
+        "up_to_date": 1,
+        "failed": 1,
+        "out": "features",
+    }
+    assert [(video["video"], video["state"]) for video in ran.json["videos"]] == [
+        ("a.mp4", "up_to_date"),
+        ("sub/bad.mp4", "failed"),
+    ]
+    assert ran.json["videos"][1]["error"] == "not a readable video"
+    assert ran.json["videos"][1]["hint"]
+
+    make_video(videos / "videos" / "sub" / "bad.mp4", n_frames=8)
+    ran = extract("videos")
+    assert ran.code == 0
+    assert ran.errors[-1] == "1 of 2 videos done, 1 up to date: features"
+
+
+def test_no_input_that_succeeds_is_4(extract, videos):
+    assert extract("videos/sub").code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "no video was named"),
+        ([""], 2, "empty"),
+        (["empty"], 4, "looked for .3gp"),
+        (["videos", "--list", "nowhere"], 2, "nowhere"),
+        (["videos", "--shard", "3/2"], 2, "3/2"),
+        (["videos", "--workers", "0"], 2, "--workers"),
+        (["videos", "--video-timeout", "-1"], 2, "--video-timeout"),
+        (["videos", "--video-timeout", "nan"], 2, "--video-timeout"),
+        (["videos", "--dtype", "int8"], 2, "int8"),
+        (["videos", "--layout", "cola"], 2, "both streams"),
+        (["videos", "--engine", "spark"], 2, "spark"),
+        (["videos", "--out", "file"], 2, "file"),
+        (["videos/a.mp4", "other/a.mp4"], 2, "other/a.mp4"),
+    ],
+)
+def test_wrong_requests_are_refused_before_any_work(extract, videos, arguments, code, words):
+    (videos / "empty").mkdir()
+    (videos / "file").touch()
+    (videos / "other").mkdir()
+    (videos / "other" / "a.mp4").write_bytes((videos / "videos" / "a.mp4").read_bytes())
+    ran = extract(*arguments)
+    assert ran.code == code
+    assert words in ran.err
+    assert "Traceback" not in ran.err
+    assert not (videos / "features").exists()
+
+
+def test_options_of_recipes_are_checked(videos):
+    ran = ascnet("extract", "videos", "--streams", "rgb,flow")
+    assert ran.code == 5
+    assert "ascnet weights fetch" in ran.err
+    ran = ascnet("extract", "videos", "--for-model", "mocap", "--context", "dense")
+    assert ran.code == 2
+    assert "--context" in ran.err
+
+
+def test_a_dry_run_writes_nothing_and_says_what_it_takes(extract, videos):
+    ran = extract("videos", "--dry-run")
+    assert ran.code == 0
+    assert "a.mp4: new" in ran.out
+    assert "2 videos to do (2 new), 0 up to date" in ran.out
+    assert "(by 1 of 2 headers)" in ran.out
+    assert "an estimate from 0.8 s of your videos" in ran.out
+    assert not (videos / "features").exists()
+
+
+def test_a_dry_run_as_json(extract, videos):
+    ran = extract("videos", "--dry-run", "--json")
+    told = ran.json
+    assert (told["dry_run"], told["to_do"], told["up_to_date"]) == (True, 2, 0)
+    assert told["video_s"] >= 0.8
+    # Two rows of 1024 numbers in single precision, at the least.
+    assert told["bytes"] >= 2 * 1024 * 4
+    assert told["rate"] > 0
+    assert [video["reason"] for video in told["videos"]] == ["new", "new"]
+
+
+def test_a_dry_run_of_what_is_done_tells_just_that(extract, videos):
+    extract("videos/a.mp4")
+    ran = extract("videos/a.mp4", "--dry-run")
+    assert ran.out == "0 videos to do, 1 up to date\n"
+
+
+def test_too_little_room_is_said_before_the_work(extract, videos):
+    with mock.patch("extractors.batch.folder.free_bytes", return_value=100):
+        ran = extract("videos")
+    assert ran.code == 6
+    assert "MB are needed" in ran.err
+    assert list((videos / "features").rglob("*.npy")) == []
+
+
+def test_shards_by_hand_and_by_a_job_array(extract, videos, monkeypatch):
+    ran = extract("videos", "--shard", "1/2")
+    assert "shard 1/2: 1 of 2 videos" in ran.errors
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "6")
+    ran = extract("videos")
+    assert "shard 2/2, by SLURM_ARRAY_TASK_ID: 1 of 2 videos" in ran.errors
+    ran = extract("videos", "--shard", "1/1")
+    assert "shard 1/1: 2 of 2 videos" in ran.errors
+    assert sorted(contents(videos / "features")) == ["a.mp4.json", "a.mp4.npy", "failures.jsonl"]
+
+
+def test_a_list_is_mirrored_as_it_is_written(extract, videos):
+    (videos / "list").write_text("videos/a.mp4\n")
+    assert extract("--list", "list").code == 0
+    assert sorted(contents(videos / "features")) == ["videos/a.mp4.json", "videos/a.mp4.npy"]
+
+
+def test_a_record_of_the_form_that_other_tools_read(extract, videos):
+    extract("videos")
+    (line,) = (videos / "features" / "failures.jsonl").read_text().splitlines()
+    assert set(json.loads(line)) == {"video", "path", "stage", "error_class", "message", "hint"}
+
+
+@pytest.mark.parametrize("layout", ["acm-net", "cola"])
+def test_other_layouts_are_read_by_the_data_sets_readers(extract, tmp_path, layout):
+    for name in ("train/a.mp4", "test/b.mp4"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True)
+        make_video(path, n_frames=40)
+    assert extract("in", "--layout", layout, recipe=BOTH).code == 0
+    folder = FeatureFolder(tmp_path / "features")
+    assert folder.layout == layout.replace("-", "")
+    assert extract("in", "--out", "own", recipe=BOTH).code == 0
+    own = FeatureFolder(tmp_path / "own")
+    assert own.layout == "ascnet"
+    for video in ("a.mp4", "b.mp4"):
+        found = folder.find(video)
+        assert found.grid == BOTH.grid
+        assert found.load().shape == (3, 2048)
+        same = own.find(video) or own.find(f"train/{video}") or own.find(f"test/{video}")
+        np.testing.assert_array_equal(found.load(), same.load())
+    assert "2 up to date" in extract("in", "--layout", layout, recipe=BOTH).errors[-1]
+
+
+def test_the_parent_loads_neither_torch_nor_a_decoder(videos):
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from ascnet_cli.extraction import Choices, extractor_spec\n"
+        "import ascnet_cli.cli.extract, ascnet_cli.cli.extract_view\n"
+        "import extractors.batch.run, extractors.batch.local, extractors.batch.estimate\n"
+        "extractor_spec(Choices(), for_model='mocap')\n"
+        "sys.exit(', '.join({'torch', 'av', 'cv2'} & set(sys.modules)) or None)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.stderr.strip(), ran.returncode) == ("", 0)

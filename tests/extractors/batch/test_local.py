@@ -1,0 +1,117 @@
+"""Worker processes that crash, hang, are killed or cannot start: each fails its own video alone."""
+
+import time
+
+import pytest
+
+from extractors.batch.engine import TimeLimit, time_limit
+from extractors.batch.local import LocalEngine
+from extractors.batch.source import threads_each
+from extractors.batch.worker import Orders
+from extractors.errors import DeviceError
+from tests.extraction_tools import PlainSource, contents, extract_all
+from tests.synthetic import make_video
+from weights.errors import AscnetError
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Makes videos of these names, all the same."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = make_video(tmp_path / "one.mp4", n_frames=16).read_bytes()
+
+    def make(*names):
+        for name in names:
+            (folder / f"{name}.mp4").write_bytes(data)
+        return folder
+
+    return make
+
+
+def local(n_workers=1, limit_s=None, **source):
+    return LocalEngine(
+        PlainSource(**source), Orders(), n_workers=n_workers, n_threads=1, limit=TimeLimit(limit_s)
+    )
+
+
+def messages(outcomes):
+    return {
+        name: outcome.failure.message if outcome.failure else outcome.state
+        for name, outcome in outcomes.items()
+    }
+
+
+def test_a_crash_and_a_hang_fail_their_own_videos_alone(videos, tmp_path):
+    folder = videos("a", "crash", "hang", "z")
+    outcomes = extract_all(folder, tmp_path / "out", local(limit_s=0.5))
+    assert messages(outcomes) == {
+        "a.mp4": "done",
+        "crash.mp4": "decoder crashed (signal 11)",
+        "hang.mp4": "took longer than 0 s",
+        "z.mp4": "done",
+    }
+    assert outcomes["hang.mp4"].failure.error_class == "TimeoutError"
+
+
+def test_killed_for_memory_is_tried_once_more_alone(videos, tmp_path):
+    folder = videos("a", "greedy", "once", "z")
+    engine = local(n_workers=2)
+    outcomes = extract_all(folder, tmp_path / "out", engine)
+    assert messages(outcomes) == {
+        "a.mp4": "done",
+        "greedy.mp4": "its worker was killed (signal 9), most likely for want of memory",
+        "once.mp4": "done",
+        "z.mp4": "done",
+    }
+    assert outcomes["greedy.mp4"].failure.exit_code == 6
+    assert engine.room() == 1  # one worker less from the first kill on
+
+
+def test_a_device_that_is_not_there_is_an_error_with_its_own_code(videos, tmp_path):
+    engine = local(error=DeviceError("no such card", hint="use the cpu"))
+    with pytest.raises(AscnetError, match="no such card") as caught:
+        extract_all(videos("a", "b"), tmp_path / "out", engine)
+    assert (caught.value.exit_code, caught.value.hint) == (2, "use the cpu")
+    assert contents(tmp_path / "out") == {}
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_byte(videos, tmp_path):
+    folder = videos(*"abcdefgh")
+    for n_workers in (1, 3):
+        extract_all(folder, tmp_path / str(n_workers), local(n_workers=n_workers))
+    assert contents(tmp_path / "1") == contents(tmp_path / "3")
+    assert len(contents(tmp_path / "1")) == 16
+
+
+def test_asked_to_stop_it_ends_its_workers_at_once(videos, tmp_path):
+    folder = videos("hang")
+    started = time.monotonic()
+    outcomes = extract_all(
+        folder, tmp_path / "out", local(), should_stop=lambda: time.monotonic() - started > 1.5
+    )
+    assert outcomes == {}
+    assert contents(tmp_path / "out") == {}
+
+
+def test_limits_grow_with_the_video_unless_they_are_said():
+    assert time_limit(None, flow=False).of(10.0) == 1200
+    assert time_limit(None, flow=True).of(10.0) == 3600
+    assert time_limit(None, flow=False).of(None) == 600
+    assert time_limit(30.0, flow=True).of(1e6) == 30
+    assert time_limit(0.0, flow=False).of(10.0) == float("inf")
+
+
+def test_threads_do_not_oversubscribe(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("extractors.batch.source.n_cores", lambda: 8)
+    assert [threads_each(n) for n in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads_each(8) == 3
+
+
+def test_a_full_engine_takes_no_job():
+    engine = local(n_workers=1)
+    assert engine.room() == 1
+    engine.stop()
