@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from extractors.backbones import scaled_pixels
-from extractors.calibration import INPUT, Calibration
+from extractors.calibration import INPUT, Calibration, made_by, read_by
 from extractors.errors import OptionError
 from extractors.i3d import POOLS, same_padding
 from extractors.pieces import Piece, read_videos
@@ -30,8 +30,8 @@ from weights.architecture import MIXED_WIDTHS
 
 _WEIGHT_STEPS = 127  # on each side of zero
 _STEPS = 255
-_TRIED = np.linspace(0.4, 1.0, 25)  # shares of the largest value, as a bound
-_SEEN = 1 << 18  # values of a tensor that bounds are chosen from
+_ROOM = 1.1  # other clips have larger values than these
+_FURTHEST = 4.0  # channels' scales from the middle one, either way
 
 
 def rounded(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
@@ -46,15 +46,24 @@ def rounded_weight(weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return (weight / bound * _WEIGHT_STEPS).round_() * (bound / _WEIGHT_STEPS)
 
 
-def best_bound(x: Float[Tensor, "*shape"]) -> float:
-    """The upper bound that loses least: a lower one cuts off more, a higher one rounds more coarsely."""
-    values = x.flatten()
-    values = values[:: max(values.numel() // _SEEN, 1)]
-    largest = float(values.max())
-    if largest <= 0:
-        return 1.0
-    lost = [float((rounded(values, 0.0, largest * share) - values).square().mean()) for share in _TRIED]
-    return largest * float(_TRIED[int(np.argmin(lost))])
+def channel_scales(
+    largest: Float[Tensor, " c"], weights: Sequence[Float[Tensor, "o c t h w"]]
+) -> Float[Tensor, " c"]:
+    """What to divide the channels of a tensor by, so that they and the weights that read them are alike.
+
+    Halfway (geometrically) between making the channels' largest values equal and making the largest weights
+    that read them equal; within a factor of 16 of each other, since a channel that these clips hardly use
+    may be used by others.
+    Source: Xiao et al., "SmoothQuant" (ICML 2023), equation 4 with alpha 0.5.
+
+    Args:
+        largest: value of each channel.
+        weights: of the units that read the tensor.
+    """
+    read = torch.stack([weight.abs().amax(dim=(0, 2, 3, 4)) for weight in weights]).amax(dim=0)
+    scale = (largest.clamp_min(1e-6) / read.clamp_min(1e-6)).sqrt()
+    middle = scale.median()
+    return (scale / middle).clamp(1 / _FURTHEST, _FURTHEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,9 @@ class _Calibrator:
     """Takes clips through the network unit by unit, in both ways."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
+        self._tensors = dict(tensors)
+        self._readers = read_by()
+        self.scales: dict[str, Float32[np.ndarray, " c"]] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
         self.shifts: dict[str, Float32[np.ndarray, " c"]] = {}
 
@@ -85,9 +96,28 @@ class _Calibrator:
         return _Pair(exact.relu_(), coarse.add_(shift.view(-1, 1, 1, 1)).relu_())
 
     def tensor(self, x: _Pair, name: str) -> _Pair:
-        low, high = (-1.0, 1.0) if name == INPUT else (0.0, best_bound(x.exact))
+        if name in self._readers:
+            x = self._equalized(x, name)
+        low, high = (-1.0, 1.0) if name == INPUT else (0.0, max(_ROOM * float(x.exact.max()), 1e-6))
         self.ranges[name] = low, high
         return _Pair(x.exact, rounded(x.rounded, low, high))
+
+    def _equalized(self, x: _Pair, name: str) -> _Pair:
+        """Scale a tensor's channels, and the other way those of the weights to come.
+
+        The rounded weights that made it are scaled by output channel, so they are rounded as they were.
+        """
+        readers = [f"{unit}.weight" for unit in self._readers[name]]
+        scale = channel_scales(x.exact.amax(dim=(0, 2, 3, 4)), [self._tensors[unit] for unit in readers])
+        self.scales[name] = scale.numpy().copy()
+        for unit in readers:
+            self._tensors[unit] = self._tensors[unit] * scale.view(1, -1, 1, 1, 1)
+        start = 0
+        for unit in made_by(name):
+            n_channels = len(self.shifts[unit])
+            self.shifts[unit] = self.shifts[unit] / self.scales[name][start : start + n_channels]
+            start += n_channels
+        return x.both(lambda t: t / scale.view(-1, 1, 1, 1))
 
     def mixed(self, x: _Pair, name: str) -> _Pair:
         one = self.tensor(self.unit(x, f"{name}.b1a"), f"{name}.b1a")
@@ -143,7 +173,7 @@ def calibrate(
         x = run.mixed(x, name)
         if name != "mixed_5c":  # the features are the mean of the last one: nothing is gained by rounding it
             x = run.tensor(x, name)
-    return Calibration(weights, run.ranges, run.shifts)
+    return Calibration(weights, run.ranges, run.shifts, run.scales)
 
 
 def snippets_of(paths: Sequence[Path], n_snippets: int) -> Float[Tensor, "b 3 16 h w"]:

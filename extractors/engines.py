@@ -33,6 +33,15 @@ ENGINES = {
 }
 
 
+# Of a network's inputs and features, by the recipe's precision; 8 bits are OpenVINO's own matter inside.
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,
+}
+
+
 def engine_named(name: str) -> Engine:
     """The engine of this name.
 

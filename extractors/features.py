@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +24,11 @@ from extractors.backbones import make_backbone
 from extractors.calibration import find_calibration
 from extractors.device import exact_arithmetic
 from extractors.device_clips import BatchClips, Say
-from extractors.engines import check_device
+from extractors.engines import DTYPES, check_device
 from extractors.errors import OptionError, VideoError
 from extractors.flow import FlowEstimator, flow_recipe
 from extractors.flow_pieces import PieceFlows, stream_pictures
+from extractors.in_line import Passage, Step
 from extractors.lanes import Clips, LaneClips, Lanes
 from extractors.pieces import Piece, VideoEnd, read_videos
 from extractors.prefetch import Prefetch
@@ -41,14 +40,6 @@ from extractors.video import MAX_PIXELS, DecodeReport
 # Grid frames a piece: two snippets, which in dense context bounds the memory of the first layers.
 _PIECE_FRAMES = 2 * SNIPPET_FRAMES
 _PIECES_AHEAD = 3  # decoded and waiting; enough to begin the next video while one is computed
-
-# Of a network's inputs and features; inside, 8 bits are OpenVINO's own matter.
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "int8": torch.float32,
-}
 
 Progress = Callable[[float, float | None], None]
 ManyProgress = Callable[[Path, float, float | None], None]
@@ -85,47 +76,6 @@ class Features:
         return self.grid.valid_frames_of_last(self.n_frames)
 
 
-@dataclass(slots=True)
-class _Video:
-    """A video on its way through the networks.
-
-    Attributes:
-        path: the file.
-        rows: what gathers each stream's features.
-        flows: its optical flow, where the recipe has it.
-        n_frames: grid frames so far.
-        error: why it failed, if it did.
-    """
-
-    path: Path
-    rows: dict[str, Rows]
-    flows: PieceFlows | None
-    n_frames: int = 0
-    error: Exception | None = None
-
-
-@dataclass(slots=True)
-class _Step:
-    """A piece, or the end of a video, that waits for its turn to be told of.
-
-    Attributes:
-        video: whose it is.
-        futures: what must be done first.
-        done_s: seconds of the video up to here.
-        total_s: its duration by its header, seconds, or None.
-        end: what decoding came to, at the end of a video.
-    """
-
-    video: _Video
-    futures: list[Future[Any]]
-    done_s: float = 0.0
-    total_s: float | None = None
-    end: DecodeReport | Exception | None = None
-
-    def done(self) -> bool:
-        return all(future.done() for future in self.futures)
-
-
 class Extractor:
     """Makes features by one recipe; made once, used for many videos.
 
@@ -157,7 +107,7 @@ class Extractor:
     ) -> None:
         if (flow_recipe(flow.config) if flow else None) != recipe.flow:
             raise OptionError("the flow estimator is not the one that the recipe names")
-        wanted = _DTYPES[recipe.precision]
+        wanted = DTYPES[recipe.precision]
         if dtype not in (None, wanted):
             raise OptionError(f"the recipe says {recipe.precision}, the networks are to run in {dtype}")
         check_device(recipe, device)
@@ -246,18 +196,18 @@ class Extractor:
         with ExitStack() as stack:
             clips = self._clips(stack)
             reading = stack.enter_context(Prefetch(source, depth=_PIECES_AHEAD, name="decoder"))
-            line: deque[_Step] = deque()
-            video: _Video | None = None
+            line: deque[Step] = deque()
+            video: Passage | None = None
             for item in reading:
                 if video is None:
                     flows = PieceFlows(self._flow) if self._flow is not None else None
-                    video = _Video(asked.popleft(), self._rows(clips), flows)
+                    video = Passage(asked.popleft(), self._rows(clips), flows)
                 if isinstance(item, Piece):
                     line.append(self._push(video, item))
                     if video.error is not None:
                         failed.add(item.video)
                 else:
-                    line.append(_Step(video, [], end=item.outcome))
+                    line.append(Step(video, [], end=item.outcome))
                     failed.discard(item.video)
                     video = None
                 while line and line[0].done():
@@ -283,10 +233,10 @@ class Extractor:
             return {stream: SnippetRows(part) for stream, part in clips.items()}
         return {stream: DenseRows(backbone, self.recipe.grid) for stream, backbone in self._backbones.items()}
 
-    def _push(self, video: _Video, piece: Piece) -> _Step:
+    def _push(self, video: Passage, piece: Piece) -> Step:
         """Send a piece on its way through every stream's network."""
         video.n_frames += len(piece.frames)
-        step = _Step(video, [], video.n_frames / self.recipe.grid.fps, piece.total_s)
+        step = Step(video, [], video.n_frames / self.recipe.grid.fps, piece.total_s)
         if video.error is None:
             try:
                 for stream, rows in video.rows.items():
@@ -296,7 +246,7 @@ class Extractor:
         return step
 
     def _settle(
-        self, step: _Step, progress: ManyProgress | None
+        self, step: Step, progress: ManyProgress | None
     ) -> Iterator[tuple[Path, Features | Exception]]:
         """Wait for the first in line, and tell of it: the video's outcome where it is its end."""
         video = step.video
@@ -311,7 +261,7 @@ class Extractor:
         elif progress is not None and video.error is None:
             progress(video.path, step.done_s, step.total_s)
 
-    def _outcome(self, video: _Video, end: DecodeReport | Exception) -> Features | Exception:
+    def _outcome(self, video: Passage, end: DecodeReport | Exception) -> Features | Exception:
         if video.error is not None:
             return video.error
         if isinstance(end, Exception):

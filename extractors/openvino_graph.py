@@ -16,7 +16,7 @@ import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from extractors.calibration import INPUT, Calibration
+from extractors.calibration import INPUT, Calibration, equalized, made_by
 from extractors.i3d import INPUT_PX, POOLS, same_padding
 from extractors.snippets import SNIPPET_FRAMES
 from weights.architecture import IN_CHANNELS, MIXED_WIDTHS, Stream
@@ -42,7 +42,8 @@ class Graph:
     def __init__(
         self, tensors: Mapping[str, Float32[np.ndarray, "*shape"]], calibration: Calibration | None
     ) -> None:
-        self._tensors, self._calibration = tensors, calibration
+        self._tensors = tensors if calibration is None else equalized(tensors, calibration.scales)
+        self._calibration = calibration
 
     def rounded(self, x: Node, tensor: str) -> Node:
         """As the 8-bit network has a tensor; as it is in float32, and where it has no range."""
@@ -117,9 +118,7 @@ class Graph:
 
     def channels(self, tensor: str) -> int:
         """Channels of what a unit or an Inception module makes."""
-        parts = ("b0", "b1b", "b2b", "b3b")
-        units = [f"{tensor}.{part}" for part in parts] if tensor in MIXED_WIDTHS else [tensor]
-        return sum(len(self._tensors[f"{unit}.bias"]) for unit in units)
+        return sum(len(self._tensors[f"{unit}.bias"]) for unit in made_by(tensor))
 
     def stages(self) -> list[tuple[str, Callable[[Node, tuple[int, int]], Node], int, int]]:
         """The operators that look across time: tensor that goes in, operator, kernel and stride in time."""

@@ -1,6 +1,6 @@
 """The engines of I3D RGB on the processor: how fast, and how near to float32 on PyTorch.
 
-    python -m tests.bench.i3d_engines speed [--rounds 5]
+    python -m tests.bench.i3d_engines speed [--rounds 5] [--busy]
     python -m tests.bench.i3d_engines accuracy [--snippets 500] [--engine openvino-int8]
     python -m tests.bench.i3d_engines map --mocap FOLDER [--kinetics FOLDER] [--engine openvino-int8]
 
@@ -9,7 +9,8 @@ written out plainly, in the default layout at batch 1 (medians of the rounds); t
 matrix product between the rounds. `accuracy`: cosine of each feature to that of PyTorch, on real snippets
 taken evenly from the development data and the example clips. `map`: mean average precision of the model
 `mocap` on its test videos (FOLDER is what `examples.mocap.benchmark` makes) and of `kinetics400` on the
-timelines of `tests.bench.kinetics_settings`, with features of each engine.
+timelines of `tests.bench.kinetics_settings`, with features of each engine. `--busy` counts the processor's time, not the
+wall's, and is to be run with one thread: for a machine that others use.
 """
 
 from __future__ import annotations
@@ -66,14 +67,14 @@ def cosines(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def speed(rounds: int) -> None:
+def speed(rounds: int, clock: Callable[[], float]) -> None:
     """Print rates and ratios."""
     from tests.bench.i3d_speed import peak_gflops
     from tests.extractors.test_i3d import reference
 
     tensors = load(WEIGHTS).tensors
     rng = np.random.default_rng(0)
-    clips = [rng.integers(0, 256, (16, 224, 224, 3), dtype=np.uint8) for _ in range(8)]
+    clips = [rng.integers(0, 256, (16, 224, 224, 3), dtype=np.uint8) for _ in range(4)]
     plain = torch.rand(1, 3, 16, 224, 224) * 2 - 1
 
     def eager() -> int:
@@ -92,12 +93,12 @@ def speed(rounds: int) -> None:
     rates: dict[str, list[float]] = {name: [] for name in ways}
     peaks = []
     for index in range(rounds + 1):
-        peaks.append(peak_gflops())
+        peaks.append(peak_gflops(clock))
         for name, run in ways.items():
-            started = time.perf_counter()
+            started = clock()
             n_done = run()
             if index:
-                rates[name].append(n_done / (time.perf_counter() - started))
+                rates[name].append(n_done / (clock() - started))
     print(f"{torch.get_num_threads()} threads, matrix product {max(peaks):.0f} GFLOP/s")
     for name, found in rates.items():
         ratio = statistics.median(a / b for a, b in zip(found, rates["plain eager"], strict=True))
@@ -181,13 +182,14 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("what", choices=("speed", "accuracy", "map"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--busy", action="store_true")
     parser.add_argument("--snippets", type=int, default=500)
     parser.add_argument("--engine", choices=ENGINES, action="append")
     parser.add_argument("--mocap", type=Path)
     parser.add_argument("--kinetics", type=Path)
     options = parser.parse_args()
     if options.what == "speed":
-        speed(options.rounds)
+        speed(options.rounds, time.process_time if options.busy else time.perf_counter)
     elif options.what == "accuracy":
         accuracy(options.snippets, options.engine or ["openvino", "openvino-int8"])
     else:

@@ -12,18 +12,32 @@ from extractors.calibrate import (
     _Calibrator,
     _evenly,
     _Pair,
-    best_bound,
     calibrate,
+    channel_scales,
     rounded,
     rounded_weight,
     snippets_of,
 )
-from extractors.calibration import Calibration, find_calibration, load_calibration, save_calibration
+from extractors.calibration import (
+    Calibration,
+    equalized,
+    find_calibration,
+    load_calibration,
+    made_by,
+    read_by,
+    save_calibration,
+)
 from extractors.errors import OptionError, VideoError
+from extractors.i3d import I3D
 from tests.synthetic import make_video
 from weights.errors import WeightsError
 
-MADE = Calibration("a" * 64, {"input": (-1.0, 1.0)}, {"unit": np.array([0.5, -0.25], np.float32)})
+MADE = Calibration(
+    "a" * 64,
+    {"input": (-1.0, 1.0)},
+    {"unit": np.array([0.5, -0.25], np.float32)},
+    {"unit": np.array([2.0, 0.5], np.float32)},
+)
 
 
 @given(
@@ -47,12 +61,32 @@ def test_a_weight_is_rounded_for_each_output_channel_on_its_own():
         assert found[channel].abs().max() == pytest.approx(weight[channel].abs().max().item(), rel=1e-6)
 
 
-def test_a_bound_cuts_off_what_is_rare_and_keeps_what_is_common():
-    values = torch.rand(100_000)
-    assert best_bound(values) > 0.95
-    values[0] = 2.0  # one of a hundred thousand is cut off a little
-    assert best_bound(values) < 1.9
-    assert best_bound(torch.zeros(8)) > 0
+def test_scales_make_channels_and_the_weights_that_read_them_alike():
+    largest = torch.tensor([1.0, 2.0, 4.0, 1e-9, 1e9])
+    weights = [torch.ones(2, 5, 1, 1, 1), torch.rand(3, 5, 3, 3, 3)]
+    scale = channel_scales(largest, weights)
+    torch.testing.assert_close(scale[:3] / scale[1], torch.tensor([0.5, 1.0, 2.0]).sqrt())
+    assert scale.max() <= 4
+    assert scale.min() >= 1 / 4
+    read_more = channel_scales(largest, [weights[0] * torch.tensor([1, 1, 16.0, 1, 1]).view(1, 5, 1, 1, 1)])
+    assert read_more[2] / read_more[1] == pytest.approx(2**0.5 / 4)
+
+
+def test_an_equalized_network_is_the_same_network():
+    torch.manual_seed(0)
+    network = I3D("rgb", width_divisor=16).eval().requires_grad_(False)
+    tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    scales = {
+        tensor: np.exp(np.random.default_rng(len(tensor)).uniform(-1, 1, n_channels)).astype(np.float32)
+        for tensor in read_by()
+        for n_channels in [sum(len(tensors[f"{unit}.bias"]) for unit in made_by(tensor))]
+    }
+    clip = torch.rand(1, 3, 16, 32, 32)
+    wanted, _ = network(clip)
+    network.load_state_dict({n: torch.from_numpy(a) for n, a in equalized(tensors, scales).items()})
+    found, _ = network(clip)
+    assert len(scales) == 29
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_the_shift_gives_back_the_mean_that_rounding_took():
@@ -101,6 +135,7 @@ def test_a_file_comes_back_as_it_was_and_knows_its_hash():
     assert again.weights == MADE.weights
     assert again.ranges == MADE.ranges
     np.testing.assert_array_equal(again.shifts["unit"], MADE.shifts["unit"])
+    np.testing.assert_array_equal(again.scales["unit"], MADE.scales["unit"])
     assert again.sha256 == MADE.sha256
     assert find_calibration("a" * 64).sha256 == MADE.sha256
     assert find_calibration("a" * 64, sha256=MADE.sha256).weights == "a" * 64
@@ -133,3 +168,9 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 def test_ranges_that_are_none_are_refused(pair):
     with pytest.raises(ValueError, match="values from"):
         Calibration("a" * 64, {"x": pair}, {})
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_scales_that_are_none_are_refused(scale):
+    with pytest.raises(ValueError, match="positive"):
+        Calibration("a" * 64, {}, {}, {"x": np.array([1.0, scale], np.float32)})
