@@ -55,7 +55,7 @@ class PlainExtractor:
     """A row is some pixels of its frames; some names are trouble.
 
     `crash.*` is a segmentation fault, `hang.*` never ends, `greedy.*` is killed as for memory, `once.*` the
-    same but only the first time, `slow.*` takes two seconds.
+    same but only the first time, `poison.*` leaves the graphics card useless.
     """
 
     recipe: FeatureRecipe
@@ -91,8 +91,8 @@ class PlainExtractor:
             os.kill(os.getpid(), signal.SIGSEGV)
         elif path.stem == "hang":
             time.sleep(600)
-        elif path.stem == "slow":
-            time.sleep(2)
+        elif path.stem == "poison":
+            raise RuntimeError("CUDA error: device-side assert triggered")
         elif path.stem == "greedy" or (path.stem == "once" and not marker.exists()):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -107,6 +107,8 @@ class PlainSource:
     error: Exception | None = None
 
     def build(self, seat: Seat) -> tuple[PlainExtractor, str]:
+        import extractors.decode_pyav  # noqa: F401 - loaded before a time limit runs, as torch would be
+
         if self.error is not None:
             raise self.error
         return PlainExtractor(self.recipe, self.delay_s), "cpu"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from ascnet_cli.cli.console import errors, printable
+from ascnet_cli.cli.extract_bars import Bars
 from ascnet_cli.cli.text import counted, one_line, say, write_stdout
 from extractors.batch.failures import NAME as FAILURES
 from extractors.batch.jobs import Progressed, Ready
@@ -115,7 +111,7 @@ class View:
         self._out, self._json = out, json_summary
         self._outcomes: list[Outcome] = []
         self._console = errors()
-        self._bars = _Bars(self._console, video_s) if self._console.is_terminal else None
+        self._bars = Bars(self._console, video_s) if self._console.is_terminal else None
         self._devices: set[str] = set()
 
     @staticmethod
@@ -147,7 +143,7 @@ class View:
         """A video is over; one that was up to date is counted and not named."""
         self._outcomes.append(outcome)
         if self._bars is not None:
-            self._bars.end(outcome)
+            self._bars.end(outcome.video, outcome.duration_s)
         text = outcome_lines(outcome)
         if text:
             self._console.print(text)
@@ -167,55 +163,6 @@ class View:
             return 3
         reasons = {failure.exit_code for failure in failures}
         return reasons.pop() if reasons in ({5}, {6}) else 4
-
-
-class _Bars:
-    """One bar for all, in seconds of video, and one for each video that is being made."""
-
-    def __init__(self, console: Console, video_s: float | None) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} s of video  {task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._all = self._progress.add_task("all", total=video_s or None, speed="")
-        self._videos: dict[str, TaskID] = {}
-        self._over_s = 0.0
-        self._done_s: dict[str, float] = {}
-        self._started = time.monotonic()
-
-    def start(self) -> None:
-        self._progress.start()
-
-    def stop(self) -> None:
-        self._progress.stop()
-
-    def move(self, event: Progressed) -> None:
-        task = self._videos.get(event.video)
-        if task is None:
-            task = self._videos[event.video] = self._progress.add_task(
-                escape(one_line(event.video)), total=None, speed=""
-            )
-        total_s = max(event.total_s, event.done_s) if event.total_s else None
-        self._progress.update(task, completed=event.done_s, total=total_s)
-        self._done_s[event.video] = event.done_s
-        self._sum_up()
-
-    def end(self, outcome: Outcome) -> None:
-        task = self._videos.pop(outcome.video, None)
-        if task is not None:
-            self._progress.remove_task(task)
-        self._done_s.pop(outcome.video, None)
-        self._over_s += outcome.duration_s
-        self._sum_up()
-
-    def _sum_up(self) -> None:
-        done_s = self._over_s + sum(self._done_s.values())
-        elapsed_s = max(time.monotonic() - self._started, 1e-9)
-        self._progress.update(self._all, completed=done_s, speed=f"{done_s / elapsed_s:.1f}x")
 
 
 def outcome_lines(outcome: Outcome) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from weights.atomic import sweep
 from weights.errors import AscnetError, OutputError
 
 _POLL_S = 0.2  # how long a look at the engine may take, so that a stop is noticed
+_SHORT_BYTES = 2_000_000  # half a minute at the usual quality of a clip
 _LOOK_AGAIN_S = 0.5  # at videos that another process has claimed
 
 Watcher = Callable[[Ready | Progressed], None]
@@ -60,6 +61,7 @@ def run_plan(
     wanted: Wanted,
     *,
     claims: Claims | None = None,
+    together: int = 1,
     watch: Watcher = lambda _event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
@@ -73,6 +75,7 @@ def run_plan(
         folder: the output folder, with the record of failures.
         wanted: what features are to be.
         claims: of this process, not entered yet; None: new ones.
+        together: how many short videos a worker is given at a time.
         watch: told when a worker is ready and how far videos are.
         should_stop: asked several times a second.
 
@@ -85,7 +88,7 @@ def run_plan(
     """
     with claims or Claims() as held:
         try:
-            yield from _Run(plan, engine, folder, wanted, held, watch, should_stop).outcomes()
+            yield from _Run(plan, engine, folder, wanted, held, together, watch, should_stop).outcomes()
         finally:
             # While the claims are still ours: what a worker was writing is swept up when it has ended.
             engine.stop()
@@ -103,10 +106,11 @@ class _Run:
         folder: Path,
         wanted: Wanted,
         claims: Claims,
+        together: int,
         watch: Watcher,
         should_stop: Callable[[], bool],
     ) -> None:
-        self._plan, self._engine, self._claims = plan, engine, claims
+        self._engine, self._claims, self._together = engine, claims, together
         self._unforced = dataclasses.replace(wanted, force=False)
         self._watch, self._should_stop = watch, should_stop
         self._log = FailureLog(folder, claims)
@@ -139,46 +143,61 @@ class _Run:
         """Give the engine what it has room for, and settle what others have done."""
         while self._engine.room() > 0:
             if self._again:
-                self._submit(self._again.popleft())
+                self._submit([self._again.popleft()])
             elif self._waiting:
-                yield from self._begin(self._waiting.popleft())
+                yield from self._begin_some()
             elif self._alone and not self._with_engine:
-                self._submit(self._alone.popleft())
+                self._submit([self._alone.popleft()])
             elif self._others and time.monotonic() - self._looked_s >= _LOOK_AGAIN_S:
                 self._looked_s = time.monotonic()
                 # Those that are still another's join the end of the line again.
                 for _ in range(len(self._others)):
                     if self._engine.room() > 0:
-                        yield from self._begin(self._others.popleft())
+                        claimed = yield from self._begin(self._others.popleft())
+                        self._submit([claimed] if claimed else [])
                 return
             else:
                 return
 
-    def _begin(self, task: Task) -> Iterator[Outcome]:
-        """Claim a video and hand it over, unless another process has it or has done it."""
+    def _begin_some(self) -> Iterator[Outcome]:
+        """Hand over the next video; with those after it, if all are short and no worker goes without."""
+        group: list[Task] = []
+        most = min(self._together, -(-len(self._waiting) // self._engine.room()))
+        while self._waiting and (not group or (len(group) < most and _is_short(self._waiting[0]))):
+            claimed = yield from self._begin(self._waiting.popleft())
+            if claimed is not None:
+                group.append(claimed)
+                if not _is_short(claimed):
+                    break
+        self._submit(group)
+
+    def _begin(self, task: Task) -> Generator[Outcome, None, Task | None]:
+        """Claim a video; None where another process has it or has done it."""
         name = task.item.video.name
         failed = self._log.recorded_since(name)
         if failed is not None:
             yield Outcome(name, "failed", task.reason, failure=failed, by_other=True)
-            return
+            return None
         try:
             claimed = self._claims.take(task.item.place.claim)
         except OutputError as error:  # a name too long for this disk, a file where a folder should be
             failure = Failure("write", type(error).__name__, str(error), error.hint, error.exit_code)
             yield self._failed(name, failure, 0.0)
-            return
+            return None
         if not claimed:
             self._others.append(task)
-        elif has_changed(task) and not why_make(task.item.place, task.item.video.path, self._unforced):
+            return None
+        if has_changed(task) and not why_make(task.item.place, task.item.video.path, self._unforced):
             self._claims.release(task.item.place.claim)
             self._succeeded.append(name)
             yield Outcome(name, "up_to_date", by_other=True)
-        else:
-            self._submit(task)
+            return None
+        return task
 
-    def _submit(self, task: Task) -> None:
-        self._with_engine.add(task.item.video.name)
-        self._engine.submit(Job((task.item,)))
+    def _submit(self, tasks: Sequence[Task]) -> None:
+        if tasks:
+            self._with_engine.update(task.item.video.name for task in tasks)
+            self._engine.submit(Job(tuple(task.item for task in tasks)))
 
     def _outcomes_of(self, event: Event) -> Iterator[Outcome]:
         if isinstance(event, Ready | Progressed):
@@ -233,6 +252,14 @@ class _Run:
         self._log.update({name: record}, (), give_up=self._should_stop)
         self._claims.release(task.item.place.claim)
         return Outcome(name, "failed", task.reason, seconds, failure=failure)
+
+
+def _is_short(task: Task) -> bool:
+    """Whether a video is so short that starting with it takes a good part of its time, by its size."""
+    try:
+        return task.item.video.path.stat().st_size <= _SHORT_BYTES
+    except OSError:
+        return False
 
 
 def _as_error(failure: Failure) -> AscnetError:

@@ -10,9 +10,14 @@ import pytest
 
 from ascnet_cli.datasets.features import FeatureFolder
 from extractors.batch import estimate
-from tests.cli_tools import ascnet
+from tests.cli_tools import action_video, ascnet, stand_in_network
 from tests.extraction_tools import BOTH, RGB, ROOT, InlineEngine, PlainSource, contents
 from tests.synthetic import make_video
+
+
+def here(source, orders, **_options):
+    """In place of worker processes."""
+    return InlineEngine(source, orders)
 
 
 @pytest.fixture
@@ -20,9 +25,6 @@ def extract(monkeypatch):
     """`extract(*arguments)` runs the command, with plain features, and without other processes."""
     for name in ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"):
         monkeypatch.delenv(name, raising=False)
-
-    def here(source, orders, **_options):
-        return InlineEngine(source, orders)
 
     def run(*arguments, recipe=RGB):
         with (
@@ -202,6 +204,22 @@ def test_other_layouts_are_read_by_the_data_sets_readers(extract, tmp_path, layo
         same = own.find(video) or own.find(f"train/{video}") or own.find(f"test/{video}")
         np.testing.assert_array_equal(found.load(), same.load())
     assert "2 up to date" in extract("in", "--layout", layout, recipe=BOTH).errors[-1]
+
+
+def test_detect_finds_what_extract_made_and_the_other_way_round(tmp_path):
+    (tmp_path / "videos").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        action_video(tmp_path / "videos" / name)
+    with stand_in_network(), mock.patch("extractors.batch.local.LocalEngine", here):
+        assert ascnet("extract", "videos/a.mp4", "--out", "kept", "--for-model", "kinetics400").code == 0
+        ran = ascnet("detect", "videos", "--features-out", "kept", "--out", "segments.csv")
+        assert ran.code == 0
+        assert [("from kept features" in line) for line in ran.errors[:2]] == [True, False]
+        ran = ascnet("extract", "videos", "--out", "kept", "--for-model", "kinetics400")
+        assert ran.errors[-1] == "0 of 2 videos done, 2 up to date: kept"
+        own = ascnet("extract", "videos", "--out", "own", "--for-model", "kinetics400")
+        assert own.code == 0
+    assert contents(tmp_path / "own") == contents(tmp_path / "kept")
 
 
 def test_the_parent_loads_neither_torch_nor_a_decoder(videos):

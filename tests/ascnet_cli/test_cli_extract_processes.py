@@ -52,6 +52,7 @@ def killed_at_random(folder, out, n_kills, seed):
             load_features(sidecar.with_suffix(".npy"))  # what is there is whole
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("n_kills", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(videos, tmp_path, n_kills):
     folder = videos(*NAMES)

@@ -31,6 +31,7 @@ def damaged(data: bytes, kind: str, draw: random.Random) -> bytes:
     return data[:position] + draw.randbytes(length) + data[position:]
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("n_each", [1, pytest.param(25, marks=pytest.mark.slow)])
 def test_every_damaged_file_is_done_or_recorded(tmp_path, n_each):
     folder, out = tmp_path / "in", tmp_path / "out"

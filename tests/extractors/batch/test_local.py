@@ -5,6 +5,7 @@ import time
 import pytest
 
 from extractors.batch.engine import TimeLimit, time_limit
+from extractors.batch.jobs import Ready
 from extractors.batch.local import LocalEngine
 from extractors.batch.source import threads_each
 from extractors.batch.worker import Orders
@@ -44,14 +45,37 @@ def messages(outcomes):
 
 def test_a_crash_and_a_hang_fail_their_own_videos_alone(videos, tmp_path):
     folder = videos("a", "crash", "hang", "z")
-    outcomes = extract_all(folder, tmp_path / "out", local(limit_s=0.5))
+    outcomes = extract_all(folder, tmp_path / "out", local(limit_s=4.0))
     assert messages(outcomes) == {
         "a.mp4": "done",
         "crash.mp4": "decoder crashed (signal 11)",
-        "hang.mp4": "took longer than 0 s",
+        "hang.mp4": "took longer than 4 s",
         "z.mp4": "done",
     }
     assert outcomes["hang.mp4"].failure.error_class == "TimeoutError"
+
+
+def test_of_several_in_one_process_only_the_one_to_blame_fails(videos, tmp_path):
+    folder = videos("a", "crash", "z")
+    outcomes = extract_all(folder, tmp_path / "out", local(), together=3)
+    assert messages(outcomes) == {
+        "a.mp4": "done",
+        "crash.mp4": "decoder crashed (signal 11)",
+        "z.mp4": "done",
+    }
+
+
+def test_a_graphics_card_after_an_error_gets_a_new_process(videos, tmp_path):
+    told = []
+    folder = videos("a", "poison", "z")
+    outcomes = extract_all(folder, tmp_path / "out", local(), watch=told.append)
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {
+        "a.mp4": "done",
+        "poison.mp4": "failed",
+        "z.mp4": "done",
+    }
+    assert "device-side assert" in outcomes["poison.mp4"].failure.message
+    assert sum(isinstance(event, Ready) for event in told) == 2
 
 
 def test_killed_for_memory_is_tried_once_more_alone(videos, tmp_path):
@@ -65,7 +89,7 @@ def test_killed_for_memory_is_tried_once_more_alone(videos, tmp_path):
         "z.mp4": "done",
     }
     assert outcomes["greedy.mp4"].failure.exit_code == 6
-    assert engine.room() == 1  # one worker less from the first kill on
+    assert len(engine._seats) == 1  # one worker less from the first kill on
 
 
 def test_a_device_that_is_not_there_is_an_error_with_its_own_code(videos, tmp_path):
