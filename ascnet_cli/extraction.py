@@ -14,6 +14,7 @@ from typing import Any
 from ascnet_cli.config_kinetics import KINETICS400
 from ascnet_cli.errors import CheckpointError, OptionError, WeightsError
 from extractors.batch.source import ExtractorSpec, flow_config_of
+from extractors.engines import engine_named, with_engine
 from extractors.flow_config import ALGORITHMS, FlowConfig, RaftConfig, flow_config, flow_recipe
 from extractors.recipe import STREAMS, FeatureRecipe
 from extractors.snippets import GRIDS
@@ -41,6 +42,8 @@ class Choices:
         weights_rgb: name or path.
         weights_flow: name or path.
         decoder: "pyav" or "decord".
+        engine_i3d: what computes I3D (`extractors.engines`); also for a model, which then gets features that
+            are not quite those that it learned from.
     """
 
     context: str | None = None
@@ -50,6 +53,7 @@ class Choices:
     weights_rgb: str | None = None
     weights_flow: str | None = None
     decoder: str | None = None
+    engine_i3d: str | None = None
 
 
 def extractor_spec(choices: Choices, *, for_model: str | None = None, device: str = "auto") -> ExtractorSpec:
@@ -66,9 +70,15 @@ def extractor_spec(choices: Choices, *, for_model: str | None = None, device: st
         CheckpointError: there is no such model.
         FeatureError: the model wants features that cannot be made here.
     """
+    if choices.engine_i3d is not None and engine_named(choices.engine_i3d).library == "openvino":
+        device = "cpu" if device == "auto" else device
     if for_model is None:
         return _chosen(choices, device)
-    given = [f"--{f.name.replace('_', '-')}" for f in fields(choices) if getattr(choices, f.name) is not None]
+    given = [
+        f"--{f.name.replace('_', '-')}"
+        for f in fields(choices)
+        if getattr(choices, f.name) is not None and f.name != "engine_i3d"
+    ]
     if given:
         raise OptionError(
             f"--for-model says how features are made, and so does {' and '.join(given)}",
@@ -78,6 +88,8 @@ def extractor_spec(choices: Choices, *, for_model: str | None = None, device: st
         recipe = FeatureRecipe({"rgb": entry(KINETICS400.weights).sha256}, context=KINETICS400.context)
     else:
         recipe = FeatureRecipe.from_dict(_recipe_of(for_model))
+    if choices.engine_i3d is not None:
+        recipe = with_engine(recipe, choices.engine_i3d)
     return _spec_of(recipe, device)
 
 
@@ -106,6 +118,8 @@ def _chosen(choices: Choices, device: str) -> ExtractorSpec:
         decoder=choices.decoder or DECODERS[0],
         flow=flow_recipe(flow) if flow else None,
     )
+    if choices.engine_i3d is not None:
+        recipe = with_engine(recipe, choices.engine_i3d)
     return ExtractorSpec(recipe, names, flow, _raft_name(flow), device)
 
 

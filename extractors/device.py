@@ -7,8 +7,17 @@ import re
 import torch
 
 from extractors.errors import DeviceError
+from extractors.recipe import FeatureRecipe
 
 CHOICES = "auto, cpu, cuda, cuda:N or mps"
+
+# Of a network's inputs and features, by the recipe's precision; 8 bits are OpenVINO's own matter inside.
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,
+}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -48,3 +57,18 @@ def exact_arithmetic() -> None:
     """Keep float32 what it says: no TF32 in matrix products and convolutions (features are compared)."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def check_device(recipe: FeatureRecipe, device: torch.device) -> None:
+    """Refuse a device on which the recipe's engine does not run, or not in reasonable time.
+
+    Raises:
+        DeviceError: naming both.
+    """
+    if recipe.engine == "openvino" and device.type != "cpu":
+        raise DeviceError(f"OpenVINO runs on the processor, not on {device}", hint="use --device cpu")
+    if device.type == "cpu" and recipe.precision in ("bfloat16", "float16"):
+        # A snippet takes minutes on a processor without units for it.
+        raise DeviceError(
+            f"{recipe.precision} is for graphics cards", hint="use --device cuda, or the engine torch"
+        )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from extractors.calibration import find_calibration
-from extractors.errors import DeviceError, OptionError
+from extractors.errors import OptionError
 from extractors.recipe import FeatureRecipe
 
 
@@ -30,15 +28,6 @@ ENGINES = {
     "torch-float16": Engine("torch", "float16"),
     "openvino": Engine("openvino", "float32"),
     "openvino-int8": Engine("openvino", "int8"),
-}
-
-
-# Of a network's inputs and features, by the recipe's precision; 8 bits are OpenVINO's own matter inside.
-DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "int8": torch.float32,
 }
 
 
@@ -65,18 +54,3 @@ def with_engine(recipe: FeatureRecipe, name: str) -> FeatureRecipe:
     if engine.precision == "int8":
         calibration = {stream: find_calibration(sha).sha256 for stream, sha in recipe.weights.items()}
     return replace(recipe, engine=engine.library, precision=engine.precision, calibration=calibration)
-
-
-def check_device(recipe: FeatureRecipe, device: torch.device) -> None:
-    """Refuse a device on which the recipe's engine does not run, or not in reasonable time.
-
-    Raises:
-        DeviceError: naming both.
-    """
-    if recipe.engine == "openvino" and device.type != "cpu":
-        raise DeviceError(f"OpenVINO runs on the processor, not on {device}", hint="use --device cpu")
-    if device.type == "cpu" and recipe.precision in ("bfloat16", "float16"):
-        # A snippet takes minutes on a processor without units for it.
-        raise DeviceError(
-            f"{recipe.precision} is for graphics cards", hint="use --device cuda, or the engine torch"
-        )

@@ -22,9 +22,8 @@ from torch import Tensor
 
 from extractors.backbones import make_backbone
 from extractors.calibration import find_calibration
-from extractors.device import exact_arithmetic
+from extractors.device import DTYPES, check_device, exact_arithmetic
 from extractors.device_clips import BatchClips, Say
-from extractors.engines import DTYPES, check_device
 from extractors.errors import OptionError, VideoError
 from extractors.flow import FlowEstimator, flow_recipe
 from extractors.flow_pieces import PieceFlows, stream_pictures

@@ -52,7 +52,7 @@ def extract(
         str | None, typer.Option(metavar="NAMES", help="rgb (the default), rgb,flow or flow.")
     ] = None,
     flow: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Algorithm of the flow stream; default: tvl1.")
+        str | None, typer.Option(metavar="NAME", help="Of the flow stream: tvl1 (the default), tvl1-opencv, dis or raft.")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(metavar="NAME", help="i3d (the default) or i3d_r50 (RGB alone).")
@@ -68,6 +68,14 @@ def extract(
     decoder: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="pyav (the default) or decord (see the README)."),
+    ] = None,
+    engine_i3d: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What computes I3D: torch (the default), torch-bfloat16, torch-float16, openvino or"
+            " openvino-int8.",
+        ),
     ] = None,
     for_model: Annotated[
         str | None,
@@ -151,7 +159,7 @@ def extract(
     work = _Work(engine, workers, video_timeout, address, num_cpus, num_gpus)
     work.check()
     found = _found(inputs or [], listed)
-    choices = Choices(context, streams, flow, backbone, weights_rgb, weights_flow, decoder)
+    choices = Choices(context, streams, flow, backbone, weights_rgb, weights_flow, decoder, engine_i3d)
     source = extractor_spec(choices, for_model=for_model, device=device)
     request = _request(found, source, out, layout, dtype, strict=strict, force=force, work=work)
     request = _narrowed(request, shard)

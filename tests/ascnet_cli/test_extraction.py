@@ -101,3 +101,15 @@ def test_weights_that_changed_since_are_refused(tmp_path):
     other = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, weights={"rgb": "0" * 64}))
     with pytest.raises(WeightsError, match="not the file any more"):
         other.build(Seat(0, 1))
+
+
+@pytest.mark.parametrize("for_model", [None, "mocap"])
+def test_an_engine_is_part_of_the_recipe_also_for_a_model(for_model):
+    plain = extractor_spec(Choices(), for_model=for_model)
+    other = extractor_spec(Choices(engine_i3d="openvino"), for_model=for_model)
+    assert other.recipe.engine == "openvino"
+    assert other.recipe == dataclasses.replace(plain.recipe, engine="openvino")
+    assert other.recipe.digest() != plain.recipe.digest()
+    assert (plain.device, other.device) == ("auto", "cpu")
+    with pytest.raises(OptionError, match="unknown engine 'tensorrt'"):
+        extractor_spec(Choices(engine_i3d="tensorrt"), for_model=for_model)

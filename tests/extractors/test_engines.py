@@ -6,7 +6,8 @@ import torch
 
 from extractors import features as module
 from extractors.calibration import Calibration, save_calibration
-from extractors.engines import ENGINES, check_device, with_engine
+from extractors.device import check_device
+from extractors.engines import ENGINES, with_engine
 from extractors.errors import DeviceError, OptionError
 from extractors.features import Extractor
 from extractors.flow import DisConfig, flow_recipe
