@@ -52,7 +52,10 @@ def extract(
         str | None, typer.Option(metavar="NAMES", help="rgb (the default), rgb,flow or flow.")
     ] = None,
     flow: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the flow stream: tvl1 (the default), tvl1-opencv, dis or raft.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of the flow stream: tvl1 (the default), tvl1-opencv, dis or raft."
+        ),
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(metavar="NAME", help="i3d (the default) or i3d_r50 (RGB alone).")

@@ -1,5 +1,6 @@
 """From what a person asks for to a recipe and an extractor."""
 
+import dataclasses
 import pickle
 
 import pytest
