@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from extractors.layouts import Layout
 
 
+_TOGETHER = 8  # short videos that a worker is given at a time
+
+
 def extract(
     inputs: Annotated[
         list[str] | None,
@@ -330,6 +333,7 @@ def _make(request: _Request, device: str, json_summary: bool) -> int:
                     engine,
                     request.out,
                     request.wanted,
+                    together=_TOGETHER,
                     watch=view.watch,
                     should_stop=stop.asked,
                 ):

@@ -22,6 +22,7 @@ from weights.errors import AscnetError, OutputError
 
 _POLL_S = 0.2  # how long a look at the engine may take, so that a stop is noticed
 _SHORT_BYTES = 2_000_000  # half a minute at the usual quality of a clip
+_SHARES = 4  # a worker is given this part of what is waiting at the most
 _LOOK_AGAIN_S = 0.5  # at videos that another process has claimed
 
 Watcher = Callable[[Ready | Progressed], None]
@@ -160,9 +161,10 @@ class _Run:
                 return
 
     def _begin_some(self) -> Iterator[Outcome]:
-        """Hand over the next video; with those after it, if all are short and no worker goes without."""
+        """Hand over the next video; with those after it, if all are short and many are waiting."""
         group: list[Task] = []
-        most = min(self._together, -(-len(self._waiting) // self._engine.room()))
+        # Fewer towards the end, so that no worker, here or of another process, goes without.
+        most = min(self._together, len(self._waiting) // (_SHARES * self._engine.room()))
         while self._waiting and (not group or (len(group) < most and _is_short(self._waiting[0]))):
             claimed = yield from self._begin(self._waiting.popleft())
             if claimed is not None:

@@ -5,12 +5,13 @@ import time
 import pytest
 
 from extractors.batch.engine import TimeLimit, time_limit
-from extractors.batch.jobs import Ready
+from extractors.batch.jobs import Broken, Ended, Job, Ready
 from extractors.batch.local import LocalEngine
+from extractors.batch.plan import items_of
 from extractors.batch.source import threads_each
 from extractors.batch.worker import Orders
 from extractors.errors import DeviceError
-from tests.extraction_tools import PlainSource, contents, extract_all
+from tests.extraction_tools import PlainSource, contents, extract_all, videos_of
 from tests.synthetic import make_video
 from weights.errors import AscnetError
 
@@ -55,14 +56,18 @@ def test_a_crash_and_a_hang_fail_their_own_videos_alone(videos, tmp_path):
     assert outcomes["hang.mp4"].failure.error_class == "TimeoutError"
 
 
-def test_of_several_in_one_process_only_the_one_to_blame_fails(videos, tmp_path):
+def test_of_several_videos_of_one_job_it_is_known_which_are_finished(videos, tmp_path):
     folder = videos("a", "crash", "z")
-    outcomes = extract_all(folder, tmp_path / "out", local(), together=3)
-    assert messages(outcomes) == {
-        "a.mp4": "done",
-        "crash.mp4": "decoder crashed (signal 11)",
-        "z.mp4": "done",
-    }
+    items = items_of(videos_of(folder), tmp_path / "out", "ascnet")
+    engine = local()
+    engine.submit(Job(tuple(items)))
+    told = []
+    while engine.room() == 0:
+        told += engine.events(1.0)
+    engine.stop()
+    assert [event.video for event in told if isinstance(event, Ended)] == ["a.mp4"]
+    assert isinstance(told[-1], Broken)
+    assert told[-1].unfinished == ("crash.mp4", "z.mp4")
 
 
 def test_a_graphics_card_after_an_error_gets_a_new_process(videos, tmp_path):
