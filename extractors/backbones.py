@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from extractors.calibration import Calibration
 from extractors.errors import OptionError
 from extractors.i3d import I3D, I3DStream, load_i3d
-from weights.architecture import FEATURE_DIM, Stream
+from extractors.networks import BACKBONES, DIMS
+from weights.architecture import Stream
 from weights.errors import WeightsError
 
-R50_DIM = 2048  # channels of ResNet-50's last stage
-BACKBONES = {"i3d": ("rgb", "flow"), "i3d_r50": ("rgb",)}
-DIMS = {"i3d": FEATURE_DIM, "i3d_r50": R50_DIM}
+R50_DIM = DIMS["i3d_r50"]  # channels of ResNet-50's last stage
 
 
 @runtime_checkable

@@ -31,7 +31,6 @@ from extractors.errors import OptionError
 from weights.architecture import IN_CHANNELS, MIXED_WIDTHS, N_CLASSES, Stream
 
 TEMPORAL_STRIDE = 8  # frames a feature: strides 2 (stem), 2 (pool 4a), 2 (pool 5a)
-INPUT_PX = 224  # pixels, both sides
 # Max pools of stride 2 stand before these modules; their kernel in all three directions.
 POOLS = {"mixed_4b": 3, "mixed_5b": 2}
 

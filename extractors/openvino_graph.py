@@ -17,7 +17,8 @@ from jaxtyping import Float32
 from openvino import opset13 as ops
 
 from extractors.calibration import INPUT, Calibration, equalized, made_by
-from extractors.i3d import INPUT_PX, POOLS, same_padding
+from extractors.i3d import POOLS, same_padding
+from extractors.networks import INPUT_PX
 from extractors.snippets import SNIPPET_FRAMES
 from weights.architecture import IN_CHANNELS, MIXED_WIDTHS, Stream
 

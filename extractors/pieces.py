@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from extractors.errors import VideoError
-from extractors.i3d import INPUT_PX
+from extractors.networks import INPUT_PX
 from extractors.snippets import Resampler
 from extractors.video import DecodeReport, Frame, VideoReader, open_video
 

@@ -9,7 +9,6 @@ from ascnet_cli.config_kinetics import KINETICS400
 from ascnet_cli.detector import load_detector
 from ascnet_cli.errors import CheckpointError, FeatureError, OptionError, WeightsError
 from ascnet_cli.extraction import Choices, extractor_spec
-from extractors import backbones, i3d, networks
 from extractors.batch.source import Seat, flow_config_of
 from extractors.flow_config import DisConfig, TvL1Config, flow_config, flow_recipe
 from tests.cli_tools import KINETICS_WEIGHTS, default_recipe
@@ -21,12 +20,6 @@ def test_the_default_is_rgb_of_isolated_snippets():
     assert spec.recipe == default_recipe()
     assert spec.weights == {"rgb": KINETICS_WEIGHTS}
     assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - as it is sent to other processes
-
-
-def test_networks_are_described_as_they_are():
-    assert networks.BACKBONES == backbones.BACKBONES
-    assert networks.DIMS == backbones.DIMS
-    assert networks.INPUT_PX == i3d.INPUT_PX
 
 
 @pytest.mark.parametrize("model", ["kinetics400", "mocap"])
