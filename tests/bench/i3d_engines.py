@@ -9,8 +9,8 @@ written out plainly, in the default layout at batch 1 (medians of the rounds); t
 matrix product between the rounds. `accuracy`: cosine of each feature to that of PyTorch, on real snippets
 taken evenly from the development data and the example clips. `map`: mean average precision of the model
 `mocap` on its test videos (FOLDER is what `examples.mocap.benchmark` makes) and of `kinetics400` on the
-timelines of `tests.bench.kinetics_settings`, with features of each engine. `--busy` counts the processor's time, not the
-wall's, and is to be run with one thread: for a machine that others use.
+timelines of `tests.bench.kinetics_settings`, with features of each engine. `--busy` counts the processor's
+time, not the wall's, and is to be run with one thread: for a machine that others use.
 """
 
 from __future__ import annotations
