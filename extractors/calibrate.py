@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from extractors.backbones import scaled_pixels
-from extractors.calibration import INPUT, Calibration, made_by, read_by
+from extractors.calibration import INPUT, Calibration, made_by, read_by, weight_parts
 from extractors.errors import OptionError
 from extractors.i3d import POOLS, same_padding
 from extractors.pieces import Piece, read_videos
@@ -28,7 +28,6 @@ from extractors.snippets import SNIPPET_FRAMES
 from extractors.video import DECODERS, MAX_PIXELS
 from weights.architecture import MIXED_WIDTHS
 
-_WEIGHT_STEPS = 127  # on each side of zero
 _STEPS = 255
 _ROOM = 1.1  # other clips have larger values than these
 _FURTHEST = 4.0  # channels' scales from the middle one, either way
@@ -40,14 +39,14 @@ def rounded(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor
     return ((x.clamp(low, high) - low) / step).round_().mul_(step).add_(low)
 
 
-def rounded_weight(weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """To 255 values, symmetric, for each output channel on its own."""
-    bound = weight.abs().amax(dim=tuple(range(1, weight.ndim)), keepdim=True).clamp_min(1e-12)
-    return (weight / bound * _WEIGHT_STEPS).round_() * (bound / _WEIGHT_STEPS)
+def rounded_weight(weight: Float[Tensor, "o c k1 k2 k3"]) -> Float[Tensor, "o c k1 k2 k3"]:
+    """The sum of its 8-bit parts."""
+    parts = weight_parts(weight.numpy())
+    return torch.from_numpy(np.sum([part for part, _ in parts], axis=0))
 
 
 def channel_scales(
-    largest: Float[Tensor, " c"], weights: Sequence[Float[Tensor, "o c t h w"]]
+    largest: Float[Tensor, " c"], weights: Sequence[Float[Tensor, "_ c _ _ _"]]
 ) -> Float[Tensor, " c"]:
     """What to divide the channels of a tensor by, so that they and the weights that read them are alike.
 

@@ -25,6 +25,7 @@ from weights.registry import weights_folder
 
 INPUT = "input"  # the tensor that goes into the network
 _RANGE, _SHIFT, _SCALE = "range.", "shift.", "scale."
+WEIGHT_STEPS = 127  # of a rounded weight, on each side of zero
 _FOLDER = "int8"
 _HINT = "make it again with `ascnet weights calibrate`"
 
@@ -68,6 +69,26 @@ class Calibration:
     def sha256(self) -> str:
         """Of its file."""
         return sha256_hex(self.to_bytes())
+
+
+def weight_parts(
+    weight: Float32[np.ndarray, "o c k1 k2 k3"],
+) -> list[tuple[Float32[np.ndarray, "o c k1 k2 k3"], Float32[np.ndarray, "o 1 1 1 1"]]]:
+    """The 8-bit tensors that stand for a unit's weight, each with its largest value by output channel.
+
+    Kernels of 3 are one tensor of 255 values a channel. The others (1 x 1, and the stem), whose rounding
+    costs most accuracy and whose arithmetic is little, are the sum of two: the rounded weight, and what it
+    lost, rounded again. That is as good as 15 bits.
+    """
+    parts = []
+    left = weight
+    for _ in range(1 if weight.shape[-1] == 3 else 2):
+        bound = np.maximum(np.abs(left).max(axis=(1, 2, 3, 4), keepdims=True), np.float32(1e-12))
+        step = bound / np.float32(WEIGHT_STEPS)
+        part = (np.rint(left / step) * step).astype(np.float32)
+        parts.append((part, bound))
+        left = left - part
+    return parts
 
 
 def made_by(tensor: str) -> list[str]:

@@ -16,14 +16,21 @@ import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from extractors.calibration import INPUT, Calibration, equalized, made_by
+from extractors.calibration import (
+    INPUT,
+    WEIGHT_STEPS,
+    Calibration,
+    equalized,
+    made_by,
+    weight_parts,
+)
 from extractors.i3d import POOLS, same_padding
 from extractors.networks import INPUT_PX
 from extractors.snippets import SNIPPET_FRAMES
 from weights.architecture import IN_CHANNELS, MIXED_WIDTHS, Stream
 
 Node = Any  # openvino's nodes and outputs have no common public type
-_LEVELS = 256  # of an activation; weights use one less, so that they are symmetric
+_LEVELS = 256  # of an activation
 
 
 def _length(x: Node, axis: int) -> int:
@@ -71,15 +78,17 @@ class Graph:
         kernel = weight.shape[-1]
         space = [same_padding(_length(x, axis), kernel, stride) for axis in (3, 4)]
         pads = [(0, 0) if kernel == 1 else time, *space]
-        filters = ops.constant(weight)
+        parts = [ops.constant(weight)]
         if self._calibration is not None:
             bias = bias + self._calibration.shifts[name]
-            bound = np.abs(weight).max(axis=(1, 2, 3, 4), keepdims=True)
-            bounds = [ops.constant(-bound), ops.constant(bound)]
-            filters = ops.fake_quantize(filters, *bounds, *bounds, _LEVELS - 1)
-        y = ops.convolution(
-            x, filters, [stride] * 3, [before for before, _ in pads], [after for _, after in pads], [1] * 3
-        )
+            parts = []
+            for part, bound in weight_parts(weight):
+                bounds = [ops.constant(-bound), ops.constant(bound)]
+                parts.append(ops.fake_quantize(ops.constant(part), *bounds, *bounds, 2 * WEIGHT_STEPS + 1))
+        begin, end = [before for before, _ in pads], [after for _, after in pads]
+        y = ops.convolution(x, parts[0], [stride] * 3, begin, end, [1] * 3)
+        for part in parts[1:]:
+            y = ops.add(y, ops.convolution(x, part, [stride] * 3, begin, end, [1] * 3))
         y = ops.relu(ops.add(y, ops.constant(bias.reshape(1, -1, 1, 1, 1).astype(np.float32))))
         return self.rounded(y, into or name)
 

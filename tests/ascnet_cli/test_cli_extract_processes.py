@@ -53,7 +53,7 @@ def killed_at_random(folder, out, n_kills, seed):
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("n_kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(videos, tmp_path, n_kills):
     folder = videos(*NAMES)
     (folder / "bad.mp4").write_bytes(b"text")
@@ -65,6 +65,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(videos, tmp_path, 
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_two_together_do_each_video_once(videos, tmp_path):
     folder = videos(*NAMES)
     out = tmp_path / "out"

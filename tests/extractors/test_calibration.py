@@ -26,6 +26,7 @@ from extractors.calibration import (
     made_by,
     read_by,
     save_calibration,
+    weight_parts,
 )
 from extractors.errors import OptionError, VideoError
 from extractors.i3d import I3D
@@ -51,14 +52,21 @@ def test_rounding_is_to_the_nearest_of_256_values(x, high):
     np.testing.assert_allclose(np.abs(found - np.clip(x, 0, high)), nearest, atol=1e-5)
 
 
-def test_a_weight_is_rounded_for_each_output_channel_on_its_own():
-    weight = torch.randn(4, 3, 1, 3, 3) * torch.tensor([1e-3, 1.0, 50.0, 0.0]).view(4, 1, 1, 1, 1)
+@pytest.mark.parametrize(("kernel", "finer"), [(1, 254), (3, 1), (7, 254)])
+def test_a_weight_is_rounded_for_each_output_channel_on_its_own(kernel, finer):
+    """Kernels of 3 in one part; the others in two, which is 254 times finer."""
+    scale = torch.tensor([1e-3, 1.0, 50.0, 0.0]).view(4, 1, 1, 1, 1)
+    weight = torch.randn(4, 30, kernel, kernel, kernel) * scale
     found = rounded_weight(weight)
     for channel in range(4):
-        steps = weight[channel].abs().max() / 127
-        assert (found[channel] - weight[channel]).abs().max() <= steps / 2 * 1.001
-        assert len(found[channel].unique()) <= 255
-        assert found[channel].abs().max() == pytest.approx(weight[channel].abs().max().item(), rel=1e-6)
+        step = weight[channel].abs().max().item() / 127
+        lost = (found[channel] - weight[channel]).abs().max().item()
+        assert lost <= step / 2 / finer * 1.01
+        assert lost > step / 8 / finer or step == 0
+    for part, bound in weight_parts(weight.numpy()):
+        levels = part / np.maximum(bound, 1e-12) * 127
+        np.testing.assert_allclose(levels, np.rint(levels), atol=1e-3)
+        assert np.abs(levels).max() <= 127.001
 
 
 def test_scales_make_channels_and_the_weights_that_read_them_alike():

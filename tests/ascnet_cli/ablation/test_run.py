@@ -44,6 +44,7 @@ def test_a_table_of_rows_over_seeds_and_the_time_of_each_branch(data, tmp_path):
     assert "A fact." in (out / "ablation.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_a_table_of_what_there_is_and_the_rest_for_later(data, tmp_path):
     plan, steps = toy_plan(data, "V", seeds=(0,)), []
 
@@ -64,6 +65,7 @@ def test_a_stop_leaves_a_table_of_what_there_is_and_the_rest_for_later(data, tmp
     assert after == dataclasses.replace(before, against=second.report.lines[1].scores)
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_said_in_its_rows(data, tmp_path, monkeypatch):
     train_and_test = measure.train_and_test
 

@@ -15,6 +15,7 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("sports"))
 
 
+@pytest.mark.slow
 def test_a_table_and_a_second_time_nothing_to_do(folder, tmp_path):
     command = (
         "ablate",

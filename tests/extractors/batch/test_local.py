@@ -44,6 +44,7 @@ def messages(outcomes):
     }
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_fail_their_own_videos_alone(videos, tmp_path):
     folder = videos("a", "crash", "hang", "z")
     outcomes = extract_all(folder, tmp_path / "out", local(limit_s=4.0))
