@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import suppress
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -29,14 +28,15 @@ MIN_SQUARE = 1.1920929e-07  # a squared gradient up to this (float32's epsilon) 
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel, and keep the machine code for later processes where a folder can be written.
+    """Compile a kernel, when it is first called.
+
+    Every process compiles for itself, some seconds: numba's cache on the disk is a pickle, which is not to be
+    trusted, and a damaged or full one would stop every flow.
 
     The tests wrap functions to check their annotations. A compiler cannot read a wrapper, and gets what
     is inside.
     """
     kernel = numba.njit(nogil=True, fastmath=True, error_model="numpy")(inspect.unwrap(function))
-    with suppress(RuntimeError):  # no folder for it: every process compiles for itself, some seconds
-        kernel.enable_caching()
     return cast("Callable[P, R]", kernel)
 
 

@@ -1,9 +1,10 @@
 """Isolated clips through a network on the processor: one clip a lane, all lanes side by side.
 
-A lane is a thread that computes one clip at a time with its share of the cores. Clips do not wait for one
+A lane is a thread that computes one clip at a time, by itself. Clips do not wait for one
 another inside an operator, as the threads of one large batch do, so that nothing is lost where another
 thread (the decoder, another program) takes a core for a while. And since every clip is computed alone,
-its features cannot depend on which clips it was given together with.
+its features cannot depend on which clips it was given together with, nor, since it is computed by one
+thread, on how many there are: from three threads an operation has on, oneDNN adds up in another order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -22,8 +22,9 @@ from torch import Tensor
 
 from extractors.backbones import Backbone
 
-# Each lane holds one clip's activations (about 0.1 GB), so there are never many.
-MAX_LANES = 4
+# Each lane holds one clip's activations (about 0.1 GB), so there are never many; a worker with more threads
+# leaves the others idle, and more workers use them.
+MAX_LANES = 8
 _WAITING = 2  # clips a lane, running or waiting to run
 
 T = TypeVar("T")
@@ -51,10 +52,9 @@ def network_input(backbone: Backbone, clip: Shaped[np.ndarray, "t h w c"]) -> Te
     return frames.to(backbone.dtype).permute(3, 0, 1, 2)
 
 
-def shares(n_threads: int) -> list[int]:
-    """Threads of each lane; together all there are."""
-    n_lanes = min(n_threads, MAX_LANES)
-    return [n_threads // n_lanes + (lane < n_threads % n_lanes) for lane in range(n_lanes)]
+def n_lanes(n_threads: int) -> int:
+    """Lanes where so many threads may be used."""
+    return min(n_threads, MAX_LANES)
 
 
 class Lanes:
@@ -68,28 +68,22 @@ class Lanes:
 
     def __init__(self, n_threads: int | None = None) -> None:
         self._n_threads = n_threads or torch.get_num_threads()
-        self._shares = shares(self._n_threads)
-        self._room = threading.Semaphore(_WAITING * len(self._shares))
+        self._n_lanes = n_lanes(self._n_threads)
+        self._room = threading.Semaphore(_WAITING * self._n_lanes)
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Lanes:
-        if len(self._shares) > 1:
+        # One lane of a process with several threads is a thread of its own, too.
+        if self._n_threads > 1:
             self._pool = self._started()
         return self
 
     def _started(self) -> ThreadPoolExecutor:
-        open_shares: SimpleQueue[int] = SimpleQueue()
-        for share in self._shares:
-            open_shares.put(share)
-
-        def begin() -> None:
-            torch.set_num_threads(open_shares.get())
-
         before = torch.get_num_threads()
-        pool = ThreadPoolExecutor(len(self._shares), "lane", begin)
+        pool = ThreadPoolExecutor(self._n_lanes, "lane", torch.set_num_threads, (1,))
         # A task that waits for the others on each thread: all threads are there once they are through.
-        together = threading.Barrier(len(self._shares) + 1)
-        for _ in self._shares:
+        together = threading.Barrier(self._n_lanes + 1)
+        for _ in range(self._n_lanes):
             pool.submit(together.wait)
         together.wait()
         # The number holds for the thread that sets it, and for threads made later: the latter is taken back.

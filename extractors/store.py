@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def write_features(
     values = features.values.astype(dtype, copy=False)
     files = [_npy(part) for part in np.split(values, len(place.data), axis=1)]
     hashes = [{"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for data in files]
-    names = [path.relative_to(place.sidecar.parent).as_posix() for path in place.data]
+    names = [Path(os.path.relpath(path, place.sidecar.parent)).as_posix() for path in place.data]
     parts = [{"file": name, **told} for name, told in zip(names, hashes, strict=True)]
     sidecar = {
         "format": FORMAT,
@@ -173,6 +174,9 @@ def write_features(
         for path in (*place.data, place.sidecar):
             path.parent.mkdir(parents=True, exist_ok=True)
         place.sidecar.unlink(missing_ok=True)
+        for path in place.data:
+            if path.is_symlink():  # it may lead anywhere; what it leads to is not ours
+                path.unlink()
     except OSError as error:
         raise write_error(error, place.sidecar) from error
     for path, data in zip(place.data, files, strict=True):

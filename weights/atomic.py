@@ -75,6 +75,11 @@ def write_error(error: OSError, path: Path) -> AscnetError:
             f"{path}: the disk could not take it: {error.strerror}",
             hint="free some space or choose another disk, then run the same command again",
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(
+            f"{path.name[:60]}...: the name is too long for this disk, with what is added to it",
+            hint="rename the file to under 230 bytes",
+        )
     if not path.parent.exists():
         return OutputError(f"{path}: the folder {path.parent} does not exist", hint="make it first")
     return OutputError(

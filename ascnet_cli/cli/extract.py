@@ -259,7 +259,7 @@ def _found(inputs: Sequence[str], listed: str | None) -> Inputs:
         error.exit_code = 4  # nothing to do is nothing done
         raise
     if found.n_other:
-        say(f"{counted(found.n_other, 'other file')} in the folders passed over")
+        say(f"{counted(found.n_other, 'other file')} in the folders passed over (links to folders, too)")
     return found
 
 
@@ -364,8 +364,9 @@ def _engine(request: _Request, n_to_do: int, device: str, say: Callable[[str], N
     from extractors.batch.local import LocalEngine
     from extractors.batch.source import default_workers, threads_each
 
-    n_workers = min(request.work.n_workers or default_workers(device), max(n_to_do, 1))
-    n_threads = threads_each(n_workers)
+    # Threads by the machine, not by what is left to do: in dense context they decide the last bits.
+    most = request.work.n_workers or default_workers(device)
+    n_workers, n_threads = min(most, max(n_to_do, 1)), threads_each(most)
     if n_to_do:
         say(f"{counted(n_workers, 'worker')}, {counted(n_threads, 'thread')} each")
     return LocalEngine(request.source, orders, n_workers=n_workers, n_threads=n_threads, limit=limit)

@@ -31,6 +31,9 @@ class Engine(Protocol):
         """End what is running; called once, at the end, whatever happened."""
 
 
+LONGEST_S = 24 * 3600.0  # of a video, as far as time limits believe its header
+
+
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
     """How long one video may take.
@@ -49,7 +52,8 @@ class TimeLimit:
         """Seconds for a video of this duration (None: not known); infinite where there is no limit."""
         if self.fixed_s is not None:
             return self.fixed_s or float("inf")
-        return self.base_s + self.factor * (total_s or 0.0)
+        said_s = min(total_s or 0.0, LONGEST_S)  # a header may say anything
+        return self.base_s + self.factor * said_s
 
 
 def time_limit(seconds: float | None, *, flow: bool) -> TimeLimit:

@@ -64,7 +64,7 @@ def estimate(videos: Sequence[Video], recipe: FeatureRecipe, item_bytes: int) ->
     sizes = {video.name: _size(video.path) for video in videos}
     known: dict[str, float] = {}
     for video, duration_s in zip(sample, durations_s, strict=True):
-        if duration_s is not None:
+        if duration_s is not None and 0 < duration_s < math.inf:
             known[video.name] = min(duration_s, _longest_s(sizes[video.name]))
     known_bytes = sum(sizes[name] for name in known)
     s_a_byte = sum(known.values()) / known_bytes if known_bytes else 0.0

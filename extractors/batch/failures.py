@@ -33,7 +33,8 @@ class FailureLog:
     def __init__(self, folder: Path, claims: Claims) -> None:
         self.path = folder / NAME
         self._claims = claims
-        self._claim = folder / f"{NAME}.claim"
+        # No video can have this one: a video's claim is called as the video is, which ends otherwise.
+        self._claim = folder / ".ascnet-failures.claim"
         self._seen: tuple[Stamp, dict[str, Record]] = (None, {})
         self._first = self.read()
 
@@ -96,8 +97,10 @@ class FailureLog:
                 return
             time.sleep(_AGAIN_S)
         try:
-            before = self.read()
+            before = self._read()  # what another machine wrote may not show in the file's dates yet
             records = {name: record for name, record in {**before, **failed}.items() if name not in gone}
+            if self.path.is_symlink():  # it may lead anywhere
+                self.path.unlink()
             if records:
                 with replacing(self.path) as file:
                     file.writelines(

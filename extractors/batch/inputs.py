@@ -99,7 +99,15 @@ def _walk(folder: str, prefix: str) -> tuple[list[Video], int]:
     videos: list[Video] = []
     n_other = 0
     top = Path(folder)
-    for base, _, files in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise OptionError(
+            f"the folder {error.filename} cannot be read: {error.strerror}",
+            hint="check its permissions and its disk, or name the folders beside it",
+        ) from error
+
+    for base, folders, files in os.walk(folder, onerror=refuse):
+        n_other += sum((Path(base) / name).is_symlink() for name in folders)
         for name in files:
             # macOS leaves a "._" companion, no video, beside every file that it copies elsewhere.
             if Path(name).suffix.lower() in VIDEO_ENDINGS and not name.startswith("._"):

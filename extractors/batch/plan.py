@@ -76,7 +76,7 @@ def items_of(videos: Sequence[Video], folder: Path, layout: Layout) -> list[Item
                     f"the features of {item.video.path} would replace {met.path}, which is an input",
                     hint="choose another folder with --out",
                 )
-    _check_folders(items, taken, folds=folds)
+    _check_folders(items, taken, folder, folds=folds)
     return items
 
 
@@ -122,11 +122,18 @@ def _check_inside(video: Video) -> None:
         )
 
 
-def _check_folders(items: Sequence[Item], taken: dict[str, Item], *, folds: bool) -> None:
+def _check_folders(items: Sequence[Item], taken: dict[str, Item], root: Path, *, folds: bool) -> None:
     """Hold that no video's features stand where another's need a folder (`a` and `a.npy/b`)."""
     looked_at: set[str] = set()
+    inside = os.path.realpath(root)
     for item in items:
         for folder in _folders_of(item.place, looked_at):
+            real = os.path.realpath(folder)
+            if os.path.commonpath((inside, real)) not in (inside, real):
+                raise OptionError(
+                    f"the features of {item.video.path} would lie in {real}, outside of {root}, by a link",
+                    hint="remove the link, or give that folder with --out",
+                )
             key = folder.casefold() if folds else folder
             if key in taken:
                 raise OptionError(

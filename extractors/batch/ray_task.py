@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -71,7 +72,8 @@ def do_job(key: str, setup: tuple[ExtractorSource, Orders, int], job: Job) -> It
             event = dataclasses.replace(event, device=f"{event.device} on {socket.gethostname()}")
         yield event
     if not done.result():
-        kept.worker = None  # built anew for the next task
+        time.sleep(_TELL_EVERY_S)  # for what was told last to arrive
+        os._exit(1)  # a card after an error is of no use to this process any more
 
 
 def _go(worker: Worker, job: Job, told: SimpleQueue[Said | None]) -> bool:

@@ -142,7 +142,7 @@ class _Run:
 
     def _hand_out(self) -> Iterator[Outcome]:
         """Give the engine what it has room for, and settle what others have done."""
-        while self._engine.room() > 0:
+        while self._engine.room() > 0 and not self._should_stop():
             if self._again:
                 self._submit([self._again.popleft()])
             elif self._waiting:
@@ -153,7 +153,7 @@ class _Run:
                 self._looked_s = time.monotonic()
                 # Those that are still another's join the end of the line again.
                 for _ in range(len(self._others)):
-                    if self._engine.room() > 0:
+                    if self._engine.room() > 0 and not self._should_stop():
                         claimed = yield from self._begin(self._others.popleft())
                         self._submit([claimed] if claimed else [])
                 return
@@ -165,7 +165,11 @@ class _Run:
         group: list[Task] = []
         # Fewer towards the end, so that no worker, here or of another process, goes without.
         most = min(self._together, len(self._waiting) // (_SHARES * self._engine.room()))
-        while self._waiting and (not group or (len(group) < most and _is_short(self._waiting[0]))):
+        while (
+            self._waiting
+            and not self._should_stop()
+            and (not group or (len(group) < most and _is_short(self._waiting[0])))
+        ):
             claimed = yield from self._begin(self._waiting.popleft())
             if claimed is not None:
                 group.append(claimed)

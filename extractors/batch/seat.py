@@ -125,6 +125,15 @@ class SeatedWorker:
                 continue  # of a job that was given up
             if isinstance(event, Returned):
                 self._current = None
+                if current.unfinished:  # a fault of ours; nobody would ever hear of these again
+                    failure = Failure(
+                        stage="worker",
+                        error_class="WorkerEnded",
+                        message="its worker returned without it",
+                        hint="run the same command again; if it happens again, report it as a bug",
+                        exit_code=1,
+                    )
+                    event = Broken(current.job, tuple(current.unfinished), failure)
             elif isinstance(event, Ended):
                 if event.video in current.unfinished:
                     current.unfinished.remove(event.video)

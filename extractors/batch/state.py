@@ -7,6 +7,7 @@ making its features, and there is nothing that could be out of date.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def why_make(place: Place, path: Path, wanted: Wanted) -> str:
         sidecar = json.loads(place.sidecar.read_bytes())
     except FileNotFoundError:
         return "no sidecar" if any(file.exists() for file in place.data) else "new"
-    except (OSError, ValueError):
+    except OSError as error:
+        return "new" if error.errno == errno.ENAMETOOLONG else "sidecar damaged"
+    except ValueError:
         return "sidecar damaged"
     try:
         return (

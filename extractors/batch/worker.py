@@ -68,7 +68,8 @@ class Worker:
         """Go through a job; nothing is raised, every video is said to have ended.
 
         Returns:
-            Whether this process can be used again.
+            Whether this process can be used again. If not, it must end, and of a job of several videos those
+            that were not said to have ended are to be tried one by one.
         """
         if self._maker is None:
             try:
@@ -79,12 +80,13 @@ class Worker:
                     say(Ended(item.video.name, failure, 0.0))
                 return True
             say(Ready(device))
-        usable = True
         for ended in self._all(self._maker, job.items, say):
-            say(ended)
-            if isinstance(ended.result, Failure):
-                usable = usable and not ended.result.ends_worker
-        return usable
+            lost = isinstance(ended.result, Failure) and ended.result.ends_worker
+            if not lost or len(job.items) == 1:
+                say(ended)
+            if lost:  # of several videos nobody can say whose fault it is: each is tried by itself
+                return False
+        return True
 
     def _all(self, maker: FeatureMaker, items: Sequence[Item], say: Say) -> Iterator[Ended]:
         many = getattr(maker, "extract_many", None)
@@ -108,15 +110,16 @@ class Worker:
     def _several(self, many: Callable[..., Any], items: Sequence[Item], say: Say) -> Iterator[Ended]:
         """Short videos together, so that their snippets fill a network's batches."""
         started = time.monotonic()
-        sources: dict[Path, tuple[Item, _Source]] = {}
+        # In a line, not by path: one file may be there under two names.
+        sources: list[tuple[Item, _Source]] = []
         for item in items:
             say(Progressed(item.video.name, 0.0))
             try:
-                sources[item.video.path] = (item, _Source(item.video.path))
+                sources.append((item, _Source(item.video.path)))
             except Exception as error:  # noqa: BLE001 - as above
                 yield Ended(item.video.name, failure_of(error), time.monotonic() - started)
-        for path, made in many(list(sources)):
-            item, source = sources[path]
+        all_made = many([item.video.path for item, _ in sources])
+        for (item, source), (_, made) in zip(sources, all_made, strict=True):
             result = failure_of(made) if isinstance(made, Exception) else self._written(item, made, source)
             yield Ended(item.video.name, result, time.monotonic() - started)
             started = time.monotonic()

@@ -52,7 +52,7 @@ def test_a_batch_from_its_beginning_to_its_end(extract, videos):
     assert ran.code == 3
     assert ran.out == ""
     assert ran.err.splitlines()[:2] == [
-        "1 other file in the folders passed over",
+        "1 other file in the folders passed over (links to folders, too)",
         "2 videos to do (2 new), 0 up to date",
     ]
     assert any(line.startswith("a.mp4: 2 rows of 0.8 s of video (") for line in ran.errors)

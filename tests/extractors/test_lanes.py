@@ -8,19 +8,22 @@ import torch
 
 from extractors.backbones import I3DBackbone
 from extractors.i3d import I3D
-from extractors.lanes import MAX_LANES, LaneClips, Lanes, network_input, shares
+from extractors.lanes import MAX_LANES, LaneClips, Lanes, n_lanes, network_input
 
 
-@pytest.mark.parametrize("n_threads", range(1, 70))
-def test_lanes_share_all_threads_almost_evenly(n_threads):
-    found = shares(n_threads)
-    assert sum(found) == n_threads
-    assert len(found) == min(n_threads, MAX_LANES)
-    assert max(found) - min(found) <= 1
-    assert min(found) >= 1
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7, 8, 9, 64])
+def test_there_is_a_lane_a_thread_but_never_many(n_threads):
+    assert n_lanes(n_threads) == min(n_threads, MAX_LANES)
 
 
-def test_every_lane_has_its_share_and_nobody_else_is_changed():
+@pytest.mark.parametrize("n_threads", [2, 3, 12])
+def test_every_lane_computes_with_one_thread(n_threads):
+    """However many there are: with three or more, an operation adds up in another order."""
+    with Lanes(n_threads) as lanes:
+        assert {lanes.run(torch.get_num_threads).result() for _ in range(20)} == {1}
+
+
+def test_the_lanes_are_threads_of_their_own_and_nobody_else_is_changed():
     before = torch.get_num_threads()
     met = threading.Barrier(2)
 

@@ -85,6 +85,6 @@ def test_names_that_are_no_utf_8_come_back(tmp_path, claims):
 def test_a_wait_for_another_process_can_be_given_up(tmp_path, claims):
     log = FailureLog(tmp_path, claims)
     with Claims() as other:
-        assert other.take(tmp_path / "failures.jsonl.claim")
+        assert other.take(tmp_path / ".ascnet-failures.claim")
         log.update(record("a.mp4"), (), give_up=lambda: True)
     assert not log.path.exists()

@@ -84,3 +84,19 @@ def test_a_list_comes_from_standard_input(monkeypatch):
 def test_a_list_that_is_not_there_is_an_error(tree):
     with pytest.raises(OptionError, match="nowhere"):
         list(read_list(str(tree / "nowhere")))
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tree, monkeypatch):
+    def walk(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", f"{folder}/private"))
+        return iter(())
+
+    monkeypatch.setattr("extractors.batch.inputs.os.walk", walk)
+    with pytest.raises(OptionError, match=r"private cannot be read: Permission denied"):
+        gather([str(tree)], [])
+
+
+def test_links_to_folders_are_counted(tree, tmp_path_factory):
+    before = gather([str(tree)], []).n_other
+    (tree / "link").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    assert gather([str(tree)], []).n_other == before + 1

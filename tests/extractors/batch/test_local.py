@@ -145,3 +145,7 @@ def test_a_full_engine_takes_no_job():
     engine = local(n_workers=1)
     assert engine.room() == 1
     engine.stop()
+
+
+def test_a_header_does_not_decide_how_long_a_video_may_take():
+    assert time_limit(None, flow=False).of(1e12) == time_limit(None, flow=False).of(24 * 3600.0)

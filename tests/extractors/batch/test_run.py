@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from extractors.batch.claims import Claims
-from extractors.batch.jobs import Broken, Failure, Job, Progressed
+from extractors.batch.jobs import Broken, Failure, Job, Progressed, Video
 from extractors.batch.plan import items_of, make_plan
 from extractors.batch.run import run_plan
 from extractors.batch.state import Wanted
 from extractors.batch.worker import Orders
-from extractors.errors import DeviceError, VideoError
+from extractors.errors import DeviceError, OptionError, VideoError
 from extractors.store import load_features, up_to_date
-from tests.extraction_tools import RGB, InlineEngine, PlainSource, contents, extract_all, videos_of
+from tests.extraction_tools import BOTH, RGB, InlineEngine, PlainSource, contents, extract_all, videos_of
 from tests.synthetic import make_video
 from weights.errors import AscnetError, StorageError
 
@@ -140,6 +140,61 @@ def test_a_name_too_long_for_the_disk_fails_alone(tmp_path):
     (tmp_path / "in" / f"{'x' * 251}.mp4").write_bytes((tmp_path / "in" / "a.mp4").read_bytes())
     outcomes = extract_all(tmp_path / "in", tmp_path / "out")
     assert sorted(states(outcomes).values()) == ["done", "failed"]
+    (failure,) = (outcome.failure for outcome in outcomes.values() if outcome.failure)
+    assert "the name is too long" in failure.message
+    assert "rename the file" in failure.hint
+    assert {outcome.reason for outcome in outcomes.values()} == {"new"}
+
+
+def test_a_video_called_as_the_record_of_failures_is_no_trouble(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "failures.jsonl").write_bytes(b"text")
+    items = items_of(
+        [Video("failures.jsonl", tmp_path / "in" / "failures.jsonl")], tmp_path / "out", "ascnet"
+    )
+    (tmp_path / "out").mkdir()
+    plan = make_plan(items, WANTED)
+    (outcome,) = run_plan(plan, InlineEngine(), tmp_path / "out", WANTED)
+    assert outcome.state == "failed"
+
+
+def test_colas_layout_takes_folders_below_its_subsets(tmp_path):
+    folder = tmp_path / "in" / "train" / "cats"
+    folder.mkdir(parents=True)
+    make_video(folder / "a.mp4", n_frames=16)
+    wanted = Wanted(BOTH)
+    outcomes = extract_all(tmp_path / "in", tmp_path / "out", wanted=wanted, layout="cola")
+    assert states(outcomes) == {"train/cats/a.mp4": "done"}
+    assert (tmp_path / "out" / "train" / "flow" / "cats" / "a.npy").is_file()
+    again = extract_all(tmp_path / "in", tmp_path / "out", wanted=wanted, layout="cola")
+    assert states(again) == {"train/cats/a.mp4": "up_to_date"}
+
+
+def test_a_link_in_the_output_is_replaced_and_what_it_leads_to_is_left_alone(videos, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "out").mkdir()
+    for name in ("a.mp4.npy", "failures.jsonl"):
+        (tmp_path / "out" / name).symlink_to(victim)
+    outcomes = extract_all(videos, tmp_path / "out")
+    assert states(outcomes) == {"a.mp4": "done", "bad.mp4": "failed", "sub/b.mp4": "done"}
+    assert victim.read_text() == "mine"
+    assert load_features(tmp_path / "out" / "a.mp4.npy").values.size
+
+
+def test_a_folder_of_the_output_that_is_a_link_to_elsewhere_is_refused(videos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OptionError, match="by a link"):
+        extract_all(videos, tmp_path / "out")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_an_output_folder_that_is_itself_a_link_is_fine(videos, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    assert states(extract_all(videos, tmp_path / "out"))["sub/b.mp4"] == "done"
 
 
 def test_asked_to_stop_it_keeps_what_is_finished_and_gives_claims_back(videos, tmp_path):
@@ -262,6 +317,12 @@ def test_several_videos_share_a_job_where_the_extractor_takes_them(videos, tmp_p
     single = contents(tmp_path / "single")
     del single["failures.jsonl"]
     assert contents(tmp_path / "out") == single
+    # One file under two names is two videos.
+    path = videos / "a.mp4"
+    twice = items_of([Video("one.mp4", path), Video("two.mp4", path)], tmp_path / "twice", "ascnet")
+    told.clear()
+    assert Worker(Source(), Orders(), Seat(0, 1)).do(Job(tuple(twice)), told.append)
+    assert [event.video for event in told if isinstance(event, Ended)] == ["one.mp4", "two.mp4"]
 
 
 def test_short_videos_are_handed_over_together_and_long_ones_are_not(tmp_path):
