@@ -80,7 +80,7 @@ class Lanes:
 
     def _started(self) -> ThreadPoolExecutor:
         before = torch.get_num_threads()
-        pool = ThreadPoolExecutor(self._n_lanes, "lane", torch.set_num_threads, (1,))
+        pool = ThreadPoolExecutor(self._n_lanes, "lane", _compute_alone)
         # A task that waits for the others on each thread: all threads are there once they are through.
         together = threading.Barrier(self._n_lanes + 1)
         for _ in range(self._n_lanes):
@@ -105,6 +105,13 @@ class Lanes:
         future = self._pool.submit(task)
         future.add_done_callback(lambda _future: self._room.release())
         return future
+
+
+def _compute_alone() -> None:
+    """Let this thread's operations use no other one."""
+    torch.set_num_threads(1)
+    # PyTorch takes the number that was set last, wherever that was, when a thread first asks for it: now.
+    torch.get_num_threads()
 
 
 def _done(task: Callable[[], T]) -> Future[T]:

@@ -237,16 +237,21 @@ def test_a_picture_that_grows_is_fitted_before_it_is_cropped(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
 @pytest.mark.parametrize("context", ["snippet", "dense"])
-def test_the_real_network_gives_the_same_bits_in_any_company(videos, context):
+def test_the_real_network_gives_the_same_bits_in_any_company_and_with_any_threads(videos, context, n_threads):
+    """But dense features with three threads or more, which add up in another order: 1e-5 of the largest."""
     loaded = load("i3d-rgb-kinetics400")
     recipe = FeatureRecipe({"rgb": loaded.sha256}, context=context)
     made = Extractor(recipe, {"rgb": dict(loaded.tensors)}, device=CPU)
     alone = {path: made.extract(path).values for path in videos[:4]}
-    torch.set_num_threads(2)
+    torch.set_num_threads(n_threads)
     try:
         together = {path: features.values for path, features in made.extract_many(videos[:4])}
     finally:
         torch.set_num_threads(1)
     for path, values in alone.items():
-        np.testing.assert_array_equal(together[path], values)
+        if context == "snippet" or n_threads == 2:
+            np.testing.assert_array_equal(together[path], values)
+        else:
+            np.testing.assert_allclose(together[path], values, rtol=0, atol=1e-5 * values.max())

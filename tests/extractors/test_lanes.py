@@ -19,8 +19,14 @@ def test_there_is_a_lane_a_thread_but_never_many(n_threads):
 @pytest.mark.parametrize("n_threads", [2, 3, 12])
 def test_every_lane_computes_with_one_thread(n_threads):
     """However many there are: with three or more, an operation adds up in another order."""
-    with Lanes(n_threads) as lanes:
-        assert {lanes.run(torch.get_num_threads).result() for _ in range(20)} == {1}
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        with Lanes() as lanes:
+            assert {lanes.run(torch.get_num_threads).result() for _ in range(20)} == {1}
+        assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_lanes_are_threads_of_their_own_and_nobody_else_is_changed():
