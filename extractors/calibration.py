@@ -99,10 +99,10 @@ def made_by(tensor: str) -> list[str]:
 
 
 def read_by() -> dict[str, list[str]]:
-    """For each tensor between two units, the units that take it; max pools between them change nothing."""
-    tensors = ["conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3", *MIXED_WIDTHS]
-    found = {"conv3d_1a_7x7": ["conv3d_2b_1x1"], "conv3d_2b_1x1": ["conv3d_2c_3x3"]}
-    for before, name in pairwise(tensors[2:]):
+    """For each tensor, the units that take it; max pools between them change nothing."""
+    stem = [INPUT, "conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3"]
+    found = {tensor: [unit] for tensor, unit in pairwise(stem)}
+    for before, name in pairwise([stem[-1], *MIXED_WIDTHS]):
         found[before] = [f"{name}.{part}" for part in ("b0", "b1a", "b2a", "b3b")]
     for name in MIXED_WIDTHS:
         found |= {f"{name}.b1a": [f"{name}.b1b"], f"{name}.b2a": [f"{name}.b2b"]}

@@ -22,6 +22,7 @@ from extractors.calibration import (
     Calibration,
     equalized,
     made_by,
+    read_by,
     weight_parts,
 )
 from extractors.i3d import POOLS, same_padding
@@ -52,6 +53,7 @@ class Graph:
     ) -> None:
         self._tensors = tensors if calibration is None else equalized(tensors, calibration.scales)
         self._calibration = calibration
+        self._reads = {unit: tensor for tensor, units in read_by().items() for unit in units}
 
     def rounded(self, x: Node, tensor: str) -> Node:
         """As the 8-bit network has a tensor; as it is in float32, and where it has no range."""
@@ -81,6 +83,7 @@ class Graph:
         parts = [ops.constant(weight)]
         if self._calibration is not None:
             bias = bias + self._calibration.shifts[name]
+        if self._calibration is not None and self._reads[name] in self._calibration.ranges:
             parts = []
             for part, bound in weight_parts(weight):
                 bounds = [ops.constant(-bound), ops.constant(bound)]

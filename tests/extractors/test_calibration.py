@@ -19,6 +19,7 @@ from extractors.calibrate import (
     snippets_of,
 )
 from extractors.calibration import (
+    INPUT,
     Calibration,
     equalized,
     find_calibration,
@@ -31,7 +32,10 @@ from extractors.calibration import (
 from extractors.errors import OptionError, VideoError
 from extractors.i3d import I3D
 from tests.synthetic import make_video
+from weights.architecture import i3d_units
 from weights.errors import WeightsError
+from weights.registry import entry
+from weights.store import load
 
 MADE = Calibration(
     "a" * 64,
@@ -71,13 +75,15 @@ def test_a_weight_is_rounded_for_each_output_channel_on_its_own(kernel, finer):
 
 def test_scales_make_channels_and_the_weights_that_read_them_alike():
     largest = torch.tensor([1.0, 2.0, 4.0, 1e-9, 1e9])
-    weights = [torch.ones(2, 5, 1, 1, 1), torch.rand(3, 5, 3, 3, 3)]
-    scale = channel_scales(largest, weights)
+    coarse = [torch.ones(2, 5, 1, 1, 1), torch.rand(3, 5, 3, 3, 3)]  # rounded to 8 bits: halfway
+    scale = channel_scales(largest, coarse)
     torch.testing.assert_close(scale[:3] / scale[1], torch.tensor([0.5, 1.0, 2.0]).sqrt())
-    assert scale.max() <= 4
-    assert scale.min() >= 1 / 4
-    read_more = channel_scales(largest, [weights[0] * torch.tensor([1, 1, 16.0, 1, 1]).view(1, 5, 1, 1, 1)])
-    assert read_more[2] / read_more[1] == pytest.approx(2**0.5 / 4)
+    assert scale.max() <= 8
+    assert scale.min() >= 1 / 8
+    fine = channel_scales(largest, coarse[:1])  # two parts: nearer to the channels
+    assert fine[2] / fine[1] == pytest.approx(2**0.75)
+    read_more = channel_scales(largest, [coarse[0] * torch.tensor([1, 1, 16.0, 1, 1]).view(1, 5, 1, 1, 1)])
+    assert read_more[2] / read_more[1] == pytest.approx(2**0.75 / 2)
 
 
 def test_an_equalized_network_is_the_same_network():
@@ -87,6 +93,7 @@ def test_an_equalized_network_is_the_same_network():
     scales = {
         tensor: np.exp(np.random.default_rng(len(tensor)).uniform(-1, 1, n_channels)).astype(np.float32)
         for tensor in read_by()
+        if tensor != INPUT
         for n_channels in [sum(len(tensors[f"{unit}.bias"]) for unit in made_by(tensor))]
     }
     clip = torch.rand(1, 3, 16, 32, 32)
@@ -182,3 +189,15 @@ def test_ranges_that_are_none_are_refused(pair):
 def test_scales_that_are_none_are_refused(scale):
     with pytest.raises(ValueError, match="positive"):
         Calibration("a" * 64, {}, {}, {"x": np.array([1.0, scale], np.float32)})
+
+
+def test_the_shipped_weights_have_a_calibration_and_it_is_whole():
+    known = entry("i3d-rgb-kinetics400")
+    found = find_calibration(known.sha256)
+    tensors = load(known.name).tensors
+    assert set(found.shifts) == set(i3d_units("rgb")) - {"logits"}
+    for unit, shift in found.shifts.items():
+        assert shift.shape == tensors[f"{unit}.bias"].shape
+    # All tensors are rounded but that of the stem and the last one.
+    assert set(read_by()) - set(found.ranges) == {"conv3d_1a_7x7"}
+    assert set(found.ranges) <= set(read_by())

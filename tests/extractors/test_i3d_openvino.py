@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from extractors import i3d_openvino
-from extractors.calibrate import calibrate
+from extractors.calibrate import calibrate, snippets_of
+from extractors.calibration import find_calibration
 from extractors.errors import OptionError
-from extractors.i3d import I3D, I3DStream
+from extractors.i3d import I3D, I3DStream, load_i3d
 from extractors.i3d_openvino import OpenVinoBackbone
 from extractors.lanes import LaneClips, Lanes
+from weights.store import load
 
 openvino = pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
 
@@ -93,3 +95,16 @@ def test_where_it_is_missing_the_extra_is_named(monkeypatch, network):
     with pytest.raises(OptionError, match="not installed") as raised:
         OpenVinoBackbone("rgb", network.state_dict())
     assert "ascnet[openvino]" in raised.value.hint
+
+
+@pytest.mark.slow
+def test_the_shipped_calibration_is_near_on_real_snippets(data_folder):
+    """As the bench does on 500 of them."""
+    loaded = load("i3d-rgb-kinetics400")
+    clips = snippets_of(sorted((data_folder / "trimmed" / "YoYo").glob("*"))[4:6], 4)
+    exact = OpenVinoBackbone("rgb", loaded.tensors)
+    coarse = OpenVinoBackbone("rgb", loaded.tensors, find_calibration(loaded.sha256))
+    cosine = torch.nn.functional.cosine_similarity(exact.snippets(clips)[0], coarse.snippets(clips)[0])
+    assert cosine.min() > 0.999
+    torch_features, _ = load_i3d(dict(loaded.tensors), stream="rgb", device=torch.device("cpu"))(clips)
+    assert relative_error(exact.snippets(clips)[0], torch_features) < 1e-4
