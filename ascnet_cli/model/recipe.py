@@ -28,7 +28,7 @@ def check_recipe(checkpoint_recipe: Mapping[str, object], feature_recipe: Mappin
     if differences:
         raise FeatureError(
             f"these features do not suit this model: {'; '.join(differences)}",
-            hint="extract the features again with the model's recipe, or choose a model trained on these.",
+            hint="`ascnet extract VIDEOS --for-model NAME` makes those that a model wants; or choose another.",
         )
 
 

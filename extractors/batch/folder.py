@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extractors.batch.claims import Claims
 from weights.atomic import sweep, temporary_name, write_error
-from weights.errors import StorageError
+from weights.errors import OutputError, StorageError
 
 
 def prepare_folder(folder: Path) -> None:
@@ -17,6 +17,8 @@ def prepare_folder(folder: Path) -> None:
         OutputError: something else stands there, or nothing may be written.
         StorageError: the disk is full.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, not a folder", hint="give the name of a folder with --out")
     mark = temporary_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,9 @@ import inspect
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -284,10 +286,14 @@ def _connected(address: str | None) -> Any:  # noqa: ANN401 - the module itself
     if address not in (None, "auto", "local"):
         _answers(address)
     here: dict[str, Any] = {} if address else {"include_dashboard": False}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         raise _no_cluster(address, str(error)) from error
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():  # Ray puts its own there, which end the process at once
+            signal.signal(number, handler)
     return ray
 
 
