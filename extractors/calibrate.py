@@ -85,9 +85,9 @@ class _Calibrator:
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = dict(tensors)
         self._readers = read_by()
-        self.scales: dict[str, Float32[np.ndarray, " c"]] = {}
+        self.scales: dict[str, Float32[np.ndarray, " _"]] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
-        self.shifts: dict[str, Float32[np.ndarray, " c"]] = {}
+        self.shifts: dict[str, Float32[np.ndarray, " _"]] = {}
 
     def unit(self, x: _Pair, name: str, stride: int = 1, *, exactly: bool = False) -> _Pair:
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]

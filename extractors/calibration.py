@@ -44,8 +44,8 @@ class Calibration:
 
     weights: str
     ranges: Mapping[str, tuple[float, float]]
-    shifts: Mapping[str, Float32[np.ndarray, " c"]]
-    scales: Mapping[str, Float32[np.ndarray, " c"]] = field(default_factory=dict)
+    shifts: Mapping[str, Float32[np.ndarray, " _"]]
+    scales: Mapping[str, Float32[np.ndarray, " _"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (low, high) in self.ranges.items():
@@ -110,8 +110,8 @@ def read_by() -> dict[str, list[str]]:
 
 
 def equalized(
-    tensors: Mapping[str, Float32[np.ndarray, "*shape"]], scales: Mapping[str, Float32[np.ndarray, " c"]]
-) -> dict[str, Float32[np.ndarray, "*shape"]]:
+    tensors: Mapping[str, Float32[np.ndarray, "*_"]], scales: Mapping[str, Float32[np.ndarray, " _"]]
+) -> dict[str, Float32[np.ndarray, "*_"]]:
     """The same network with scaled channels: a tensor's are divided, and multiplied where it is read.
 
     ReLU, max pooling and concatenation let positive factors through, so in exact arithmetic nothing changes;

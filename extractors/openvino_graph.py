@@ -49,7 +49,7 @@ class Graph:
     """
 
     def __init__(
-        self, tensors: Mapping[str, Float32[np.ndarray, "*shape"]], calibration: Calibration | None
+        self, tensors: Mapping[str, Float32[np.ndarray, "*_"]], calibration: Calibration | None
     ) -> None:
         self._tensors = tensors if calibration is None else equalized(tensors, calibration.scales)
         self._calibration = calibration
@@ -166,7 +166,7 @@ def _inception(graph: Graph, name: str) -> Callable[[Node, tuple[int, int]], Nod
 
 
 def snippet_model(
-    stream: Stream, tensors: Mapping[str, Float32[np.ndarray, "*shape"]], calibration: Calibration | None
+    stream: Stream, tensors: Mapping[str, Float32[np.ndarray, "*_"]], calibration: Calibration | None
 ) -> ov.Model:
     """One isolated clip: (1, 16, 224, 224, c) in [-1, 1] to features (1, 1024)."""
     graph = Graph(tensors, calibration)
@@ -183,7 +183,7 @@ def snippet_model(
 
 def stage_model(
     stream: Stream,
-    tensors: Mapping[str, Float32[np.ndarray, "*shape"]],
+    tensors: Mapping[str, Float32[np.ndarray, "*_"]],
     calibration: Calibration | None,
     index: int,
     time: tuple[int, int],

@@ -2,22 +2,22 @@
 
     python -m tests.bench.i3d_engines speed [--rounds 5] [--busy]
     python -m tests.bench.i3d_engines accuracy [--snippets 500] [--engine openvino-int8]
-    python -m tests.bench.i3d_engines map --mocap FOLDER [--kinetics FOLDER] [--engine openvino-int8]
+    python -m tests.bench.i3d_engines map [--mocap FOLDER] [--kinetics FOLDER] [--engine openvino-int8]
 
 `speed`: isolated snippets with the trained weights, all engines in turns in one run. Ratios are to the graph
 written out plainly, in the default layout at batch 1 (medians of the rounds); the peak is the best float32
-matrix product between the rounds. `accuracy`: cosine of each feature to that of PyTorch, on real snippets
-taken evenly from the development data and the example clips. `map`: mean average precision of the model
-`mocap` on its test videos (FOLDER is what `examples.mocap.benchmark` makes) and of `kinetics400` on the
-timelines of `tests.bench.kinetics_settings`, with features of each engine. `--busy` counts the processor's
-time, not the wall's, and is to be run with one thread: for a machine that others use.
+matrix product between the rounds. `--busy` counts the processor's time, not the wall's, and is to be run with
+one thread: for a machine that others use. `accuracy`: cosine of each feature to that of PyTorch, on real
+snippets taken evenly from the development data and the example clips. `map`: mean average precision with
+features of each engine, of the model `mocap` on its test videos (FOLDER is what `examples.mocap.benchmark`
+makes; kept features are used where they are right) and of `kinetics400` on the timelines of
+`tests.bench.kinetics_settings` (made in FOLDER).
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +35,7 @@ from extractors.engines import with_engine
 from extractors.features import Extractor
 from extractors.lanes import LaneClips, Lanes
 from extractors.recipe import FeatureRecipe
+from extractors.store import fingerprint, load_features, up_to_date
 from extractors.video import find_videos
 from weights.store import load
 
@@ -152,11 +153,11 @@ def mocap_map(folder: Path, engine: str) -> None:
     detector = load_detector("mocap", device="cpu", engine=engine)
     paths = {name: next((folder / "videos").glob(f"{Path(name).stem}.*")) for name in tests}
     found, truth = {}, {}
-    for (name, _), (_, features) in zip(
-        paths.items(), detector.extractor.extract_many(paths.values()), strict=True
-    ):
-        if isinstance(features, Exception):
-            raise features
+    for name, path in paths.items():
+        kept = up_to_date(
+            folder / "features", path.name, detector.extractor.recipe.digest(), fingerprint(path)
+        )
+        features = load_features(kept) if kept else detector.extractor.extract(path)
         found[name] = detector.segments(features.values, features.grid, features.duration_s)
         labels = tests[name]["annotations"]
         truth[name] = [(a["label"], Segment(*map(float, a["segment"]))) for a in labels]
@@ -196,8 +197,8 @@ def main() -> None:
         for engine in options.engine or ["torch", "openvino-int8"]:
             if options.mocap:
                 mocap_map(options.mocap, engine)
-            with tempfile.TemporaryDirectory() as scratch:
-                kinetics_map(options.kinetics or Path(scratch), engine)
+            if options.kinetics:
+                kinetics_map(options.kinetics, engine)
 
 
 if __name__ == "__main__":
