@@ -28,7 +28,7 @@ def check_recipe(checkpoint_recipe: Mapping[str, object], feature_recipe: Mappin
     if differences:
         raise FeatureError(
             f"these features do not suit this model: {'; '.join(differences)}",
-            hint="`ascnet extract VIDEOS --for-model NAME` makes those that it wants; or choose another model.",
+            hint="`ascnet extract VIDEOS --for-model NAME` makes what it wants; or take another model.",
         )
 
 
