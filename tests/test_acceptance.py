@@ -89,7 +89,6 @@ def test_the_shipped_model_finds_backflips_and_kicks_in_test_videos(video, label
         torch.set_num_threads(1)
     annotated = database[video]["annotations"]
     truth = [Segment(*map(float, a["segment"])) for a in annotated if a["label"] == label]
-    # The best ones, since a person looks at these first: twice as many as there are.
-    best = sorted((one for one in found if one.label == label), key=lambda one: -one.score)[: 2 * len(truth)]
-    assert [max(one.segment.tiou(true) for one in best) >= 0.5 for true in truth] == [True] * len(truth)
-    assert best[0].score == max(one.score for one in found)
+    likely = [one for one in found if one.label == label and one.score >= 0.4]
+    assert [max(one.segment.tiou(true) for one in likely) >= 0.5 for true in truth] == [True] * len(truth)
+    assert max(one.score for one in likely) == max(one.score for one in found)
