@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from extractors.backbones import make_backbone
-from extractors.features import centre_crop
+from extractors.pieces import centre_crop
 from extractors.flow import (
     TVL1_PRESETS,
     DisConfig,
