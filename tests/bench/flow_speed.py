@@ -27,7 +27,6 @@ import numpy as np
 import torch
 
 from extractors.backbones import make_backbone
-from extractors.pieces import centre_crop
 from extractors.flow import (
     TVL1_PRESETS,
     DisConfig,
@@ -36,6 +35,7 @@ from extractors.flow import (
     make_flow,
     quantize_flow,
 )
+from extractors.pieces import centre_crop
 from extractors.snippets import SNIPPET_FRAMES, Resampler
 from extractors.video import open_video
 from weights.store import load
