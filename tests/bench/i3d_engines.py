@@ -6,12 +6,12 @@
 
 `speed`: isolated snippets with the trained weights, all engines in turns in one run. Ratios are to the graph
 written out plainly, in the default layout at batch 1 (medians of the rounds); the peak is the best float32
-matrix product between the rounds. `--busy` counts the processor's time, not the wall's, and is to be run with
-one thread: for a machine that others use. `accuracy`: cosine of each feature to that of PyTorch, on real
-snippets taken evenly from the development data and the example clips. `map`: mean average precision with
-features of each engine, of the model `mocap` on its test videos (FOLDER is what `examples.mocap.benchmark`
-makes; kept features are used where they are right) and of `kinetics400` on the timelines of
-`tests.bench.kinetics_settings` (made in FOLDER).
+rate between the rounds (see `tests.bench.i3d_speed`). `--busy` counts the processor's time, not the wall's,
+and is to be run with one thread: for a machine that others use. `accuracy`: cosine of each feature to that of
+PyTorch, on real snippets taken evenly from the development data and the example clips. `map`: mean average
+precision with features of each engine, of the model `mocap` on its test videos (FOLDER is what
+`examples.mocap.benchmark` makes; kept features are used where they are right) and of `kinetics400` on the
+timelines of `tests.bench.kinetics_settings` (made in FOLDER).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def speed(rounds: int, clock: Callable[[], float]) -> None:
             n_done = run()
             if index:
                 rates[name].append(n_done / (clock() - started))
-    print(f"{torch.get_num_threads()} threads, matrix product {max(peaks):.0f} GFLOP/s")
+    print(f"{torch.get_num_threads()} threads, peak {max(peaks):.0f} GFLOP/s")
     for name, found in rates.items():
         ratio = statistics.median(a / b for a, b in zip(found, rates["plain eager"], strict=True))
         rate = statistics.median(found)
