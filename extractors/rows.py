@@ -36,8 +36,8 @@ def pad_by_repeating(x_TXXX: Shaped[np.ndarray, "t h w c"], multiple: int) -> Sh
 class SnippetRows:
     """Isolated snippets: every 16 frames are a clip of their own. Pieces are whole snippets but the last.
 
-    Finished rows are moved into blocks. Left where the network put them, each keeps the allocator from joining
-    the large buffers freed around it: two hours of video so came to 4 GB, of which 46 MB were rows.
+    Finished rows are moved into blocks. Left where the network put them, each keeps the allocator from
+    joining the large buffers freed around it: two hours of video came to 4 GB, of which 46 MB were rows.
     """
 
     _BLOCK_ROWS = 512
