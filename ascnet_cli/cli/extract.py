@@ -210,7 +210,7 @@ class _Work:
         if self.engine == "local" and said:
             raise OptionError(f"{' and '.join(said)} without --engine ray", hint="add --engine ray")
         if self.engine == "ray":
-            from extractors.batch.ray_engine import RayOptions
+            from extractors.batch.ray_cluster import RayOptions
 
             RayOptions(self.address, self.n_cpus, self.n_gpus)
         if self.engine == "ray" and self.n_workers is not None:
@@ -362,7 +362,7 @@ def _engine(request: _Request, n_to_do: int, device: str, say: Callable[[str], N
         return _ray_engine(request, orders, limit, say)
     from ascnet_cli.cli.text import counted
     from extractors.batch.local import LocalEngine
-    from extractors.batch.source import default_workers, threads_each
+    from extractors.batch.machine import default_workers, threads_each
 
     # Threads by the machine, not by what is left to do: in dense context they decide the last bits.
     most = request.work.n_workers or default_workers(device)
@@ -379,7 +379,8 @@ def _ray_engine(request: _Request, orders: Orders, limit: TimeLimit, say: Callab
         OptionError: Ray is not installed, no cluster answers, or no node is large enough.
     """
     from ascnet_cli.cli.text import counted
-    from extractors.batch.ray_engine import RayEngine, RayOptions
+    from extractors.batch.ray_cluster import RayOptions
+    from extractors.batch.ray_engine import RayEngine
 
     work = request.work
     options = RayOptions(work.address, work.n_cpus, work.n_gpus)
@@ -432,8 +433,9 @@ def _tell(request: _Request, device: str, json_summary: bool) -> int:
     from ascnet_cli.cli.extract_view import tell_plan
     from extractors.batch.estimate import measure_rate
     from extractors.batch.folder import free_bytes
+    from extractors.batch.machine import default_workers, threads_each
     from extractors.batch.plan import make_plan
-    from extractors.batch.source import Seat, default_workers, threads_each
+    from extractors.batch.source import Seat
 
     plan = make_plan(request.items, request.wanted)
     cost = _estimate(plan, request)

@@ -12,7 +12,7 @@ from ascnet_cli.cli.console import errors, printable
 from ascnet_cli.cli.extract_bars import Bars
 from ascnet_cli.cli.text import counted, one_line, say, write_stdout
 from extractors.batch.failures import NAME as FAILURES
-from extractors.batch.jobs import Progressed, Ready
+from extractors.batch.jobs import Failure, Progressed, Ready, Withdrawn
 
 if TYPE_CHECKING:
     from extractors.batch.estimate import Estimate, Rate
@@ -130,12 +130,18 @@ class View:
         if self._bars is not None:
             self._bars.stop()
 
-    def watch(self, event: Ready | Progressed) -> None:
-        """A worker is ready, or a video has come further."""
+    def watch(self, event: Ready | Progressed | Withdrawn) -> None:
+        """A worker is ready, or none gets ready at some place, or a video has come further."""
         if isinstance(event, Ready):
             if event.device not in self._devices:
                 self._devices.add(event.device)
                 self._console.print(f"device: {event.device}")
+        elif isinstance(event, Withdrawn):
+            where = f" on {printable(event.place)}" if event.place else ""
+            self._console.print(
+                f"[yellow]warning[/yellow]: a worker{where} cannot begin, the others do its part:"
+                f" {printable(event.failure.message)}{_hint(event.failure)}"
+            )
         elif self._bars is not None:
             self._bars.move(event)
 
@@ -170,8 +176,7 @@ def outcome_lines(outcome: Outcome) -> str:
     name = printable(outcome.video)
     failure = outcome.failure
     if failure is not None:
-        hint = f"; hint: {printable(failure.hint)}" if failure.hint else ""
-        return f"[red]failed[/red]: {name}: {printable(failure.message)}{hint}"
+        return f"[red]failed[/red]: {name}: {printable(failure.message)}{_hint(failure)}"
     if outcome.by_other:
         return f"{name}: made by another process"
     if outcome.state == "up_to_date":
@@ -183,6 +188,10 @@ def outcome_lines(outcome: Outcome) -> str:
     ]
     lines += [f"[yellow]warning[/yellow]: {name}: {printable(warning)}" for warning in outcome.warnings]
     return "\n".join(lines)
+
+
+def _hint(failure: Failure) -> str:
+    return f"; hint: {printable(failure.hint)}" if failure.hint else ""
 
 
 def summary(outcomes: Sequence[Outcome], out: Path) -> dict[str, object]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Stage
+from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Said, Stage, Unfit
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
 from extractors.errors import OptionError, VideoError
 from extractors.store import Dtype, MadeFeatures, fingerprint, write_features
@@ -19,7 +19,7 @@ from extractors.video import check_file
 from weights.atomic import write_error
 from weights.errors import AscnetError, StorageError
 
-Say = Callable[[Ready | Progressed | Ended], None]
+Say = Callable[[Said], None]
 
 _TELL_EVERY_S = 0.2
 _LONGEST = 1000  # characters of an error; a message must fit into a pipe at once
@@ -65,7 +65,7 @@ class Worker:
         self._maker: FeatureMaker | None = None
 
     def do(self, job: Job, say: Say) -> bool:
-        """Go through a job; nothing is raised, every video is said to have ended.
+        """Go through a job; nothing is raised, every video is said to have ended, or the worker to be unfit.
 
         Returns:
             Whether this process can be used again. If not, it must end, and of a job of several videos those
@@ -75,12 +75,13 @@ class Worker:
             try:
                 self._maker, device = self._source.build(self._seat)
             except Exception as error:  # noqa: BLE001 - whatever it is, no video can be begun
-                failure = failure_of(error, "worker", ends_run=True)
-                for item in job.items:
-                    say(Ended(item.video.name, failure, 0.0))
+                say(Unfit(failure_of(error, "worker")))
                 return True
             say(Ready(device))
         for ended in self._all(self._maker, job.items, say):
+            if isinstance(ended.result, Failure) and ended.result.ends_place:
+                say(Unfit(ended.result))
+                return True
             lost = isinstance(ended.result, Failure) and ended.result.ends_worker
             if not lost or len(job.items) == 1:
                 say(ended)
@@ -192,7 +193,7 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
     Args:
         error: what was raised.
         stage: where; None: where its traceback says.
-        ends_run: no other video would fare better.
+        ends_run: no other video would fare better, wherever.
     """
     known = _as_known(error)
     return Failure(
@@ -201,8 +202,9 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         message=str(known)[:_LONGEST],
         hint=known.hint[:_LONGEST],
         exit_code=known.exit_code,
-        # What was asked for contradicts itself or is not installed: so it is for every video.
-        ends_run=ends_run or isinstance(error, OptionError),
+        ends_run=ends_run,
+        # What was asked for contradicts itself or is not installed here: so it is for every video.
+        ends_place=isinstance(error, OptionError),
         ends_worker=_is_gpu_error(error),
     )
 
