@@ -223,7 +223,9 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise VideoError("no such file", hint="check the path") from error
+        raise VideoError(
+            "no such file", hint=f"{path} does not exist: check how it is written, and the current folder"
+        ) from error
     except OSError as error:
         raise VideoError(f"cannot be read: {error.strerror or error}") from error
     if stat.S_ISDIR(status.st_mode):

@@ -298,7 +298,7 @@ class RayEngine:
         return found
 
 
-def _counted(n: float, noun: str) -> str:
+def _counted(n: int | float, noun: str) -> str:
     return f"{n:g} {noun}{'' if n == 1 else 's'}"
 
 

@@ -194,7 +194,9 @@ class _Run:
         if not claimed:
             self._others.append(task)
             return None
-        if has_changed(task) and not why_make(task.item.place, task.item.video.path, self._unforced):
+        if has_changed(task) and not why_make(
+            task.item.place, task.item.video.path, self._unforced, just_made=True
+        ):
             self._claims.release(task.item.place.claim)
             self._succeeded.append(name)
             yield Outcome(name, "up_to_date", by_other=True)

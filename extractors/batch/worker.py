@@ -7,10 +7,11 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from extractors.batch.inputs import is_list
 from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Said, Stage, Unfit
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
 from extractors.errors import OptionError, VideoError
@@ -105,7 +106,7 @@ class Worker:
             source = _Source(item.video.path)
             features = maker.extract(item.video.path, progress=_teller(name, say))
         except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
-            return Ended(name, failure_of(error), time.monotonic() - started)
+            return Ended(name, _failure(error, item), time.monotonic() - started)
         return Ended(name, self._written(item, features, source), time.monotonic() - started)
 
     def _several(self, many: Callable[..., Any], items: Sequence[Item], say: Say) -> Iterator[Ended]:
@@ -118,10 +119,13 @@ class Worker:
             try:
                 sources.append((item, _Source(item.video.path)))
             except Exception as error:  # noqa: BLE001 - as above
-                yield Ended(item.video.name, failure_of(error), time.monotonic() - started)
+                yield Ended(item.video.name, _failure(error, item), time.monotonic() - started)
         all_made = many([item.video.path for item, _ in sources])
         for (item, source), (_, made) in zip(sources, all_made, strict=True):
-            result = failure_of(made) if isinstance(made, Exception) else self._written(item, made, source)
+            if isinstance(made, Exception):
+                result: Made | Failure = _failure(made, item)
+            else:
+                result = self._written(item, made, source)
             yield Ended(item.video.name, result, time.monotonic() - started)
             started = time.monotonic()
 
@@ -185,6 +189,14 @@ def _teller(name: str, say: Say) -> Callable[[float, float | None], None]:
             say(Progressed(name, done_s, total_s))
 
     return tell
+
+
+def _failure(error: Exception, item: Item) -> Failure:
+    """What failed a video that was being read; of a list of videos it is said how to give one."""
+    failure = failure_of(error)
+    if failure.stage == "open" and is_list(item.video.path):
+        return replace(failure, hint=f"if this is a list of videos, give it with --list {item.video.path}")
+    return failure
 
 
 def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool = False) -> Failure:
