@@ -6,13 +6,14 @@ No torch here: weights are read to be checked and hashed, and loaded by the proc
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ascnet_cli.config_kinetics import KINETICS400
-from ascnet_cli.errors import CheckpointError, OptionError, WeightsError
+from ascnet_cli.errors import AscnetError, CheckpointError, OptionError, WeightsError
 from extractors.batch.source import ExtractorSpec, flow_config_of
 from extractors.engines import engine_named, with_engine
 from extractors.flow_config import ALGORITHMS, FlowConfig, RaftConfig, flow_config, flow_recipe
@@ -67,7 +68,7 @@ def extractor_spec(choices: Choices, *, for_model: str | None = None, device: st
     Raises:
         OptionError: something unknown, or choices that contradict each other.
         WeightsError: weights are missing or damaged.
-        CheckpointError: there is no such model.
+        CheckpointError: there is no such file of a model, or it is damaged.
         FeatureError: the model wants features that cannot be made here.
     """
     if choices.engine_i3d is not None and engine_named(choices.engine_i3d).library == "openvino":
@@ -162,7 +163,7 @@ def _checked(name: str, stream: str, backbone: str) -> CheckedFile:
     """Weights that are there, whole, and of the network and stream that they are to be used for."""
     known = {known.name for known in entries()}
     if name not in known and not Path(name).exists():
-        raise WeightsError(
+        raise _unknown(name, WeightsError)(
             f"{name}: neither the name of known weights nor a file",
             hint="`ascnet weights list` shows the names",
         )
@@ -211,6 +212,14 @@ def _name_of(sha256: str) -> str:
     )
 
 
+def _unknown(said: str, missing: type[WeightsError]) -> type[AscnetError]:
+    """What it is to say something that is neither a known name nor a file.
+
+    A path says that a file is missing (exit code 5); a bare word is no name that there is (2).
+    """
+    return missing if os.path.basename(said) != said or Path(said).suffix else OptionError  # noqa: PTH119
+
+
 def _recipe_of(model: str) -> Mapping[str, Any]:
     """The recipe that a trained model's checkpoint carries."""
     trained = [known.name for known in entries() if known.architecture == "ascnet"]
@@ -220,7 +229,7 @@ def _recipe_of(model: str) -> Mapping[str, Any]:
         checked = read_file(Path(model))
     else:
         names = ", ".join((KINETICS_MODEL, *trained))
-        raise CheckpointError(
+        raise _unknown(model, CheckpointError)(
             f"there is no model {model!r}", hint=f"give {names}, or the path of an ASC-Net checkpoint"
         )
     try:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 import weights
+from extractors.recipe import FeatureRecipe
 from weights.architecture import MIXED_WIDTHS
 from weights.errors import WeightsError
 from weights.files import parse_safetensors, read_bounded, safetensors_bytes, sha256_hex, write_whole
@@ -169,6 +170,18 @@ def _all() -> Iterator[Calibration]:
     for folder in (weights_folder() / _FOLDER, Path(weights.__file__).parent / _FOLDER):
         for path in sorted(folder.glob("*.safetensors")):
             yield load_calibration(path)
+
+
+def calibrations_of(recipe: FeatureRecipe) -> dict[str, Calibration]:
+    """The calibrations that a recipe names, by stream; none where it is not of 8 bits.
+
+    Raises:
+        WeightsError: one of them is not here.
+    """
+    return {
+        stream: find_calibration(recipe.weights[stream], sha256=sha256)
+        for stream, sha256 in (recipe.calibration or {}).items()
+    }
 
 
 def find_calibration(weights_sha256: str, *, sha256: str | None = None) -> Calibration:

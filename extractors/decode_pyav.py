@@ -23,7 +23,7 @@ from jaxtyping import UInt8
 
 from extractors import container as container_file
 from extractors.errors import VideoError
-from extractors.pictures import Scaler, displayed_size, orientation, upright
+from extractors.pictures import Scaler, displayed_size, orientation, resized, upright
 from extractors.video import (
     MAX_BAD_PACKETS,
     MIN_SIDE,
@@ -162,6 +162,12 @@ class PyAvReader(VideoReader):
         self._max_pixels = max_pixels
         self._file = container_file.file_state(path)
         self.info = header_info(path, self._container, self._stream)
+        if self.info.width and self.info.height:
+            try:  # by the header, before a frame is decoded; frames are held to it too
+                resized(self.info.width, self.info.height, short_side)
+            except VideoError:
+                self._container.close()
+                raise
         self._scaler = Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
         restarts: Any = Flags.ts_discont.value
         restarting = bool(self._container.format.flags & restarts)

@@ -21,7 +21,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from extractors.backbones import make_backbone
-from extractors.calibration import find_calibration
+from extractors.calibration import Calibration, calibrations_of
 from extractors.device import DTYPES, check_device, exact_arithmetic
 from extractors.device_clips import BatchClips, Say
 from extractors.errors import OptionError, VideoError
@@ -86,6 +86,7 @@ class Extractor:
         dtype: of the networks; None takes the recipe's.
         max_pixels: larger pictures are refused.
         say: told, in a sentence, when something has to be done in another way than was meant.
+        calibrations: of each stream, where the recipe says 8 bits; None: from their files.
 
     Raises:
         OptionError: the estimator is not the recipe's, or the engine is not installed.
@@ -103,6 +104,7 @@ class Extractor:
         dtype: torch.dtype | None = None,
         max_pixels: int = MAX_PIXELS,
         say: Say = lambda _line: None,
+        calibrations: Mapping[str, Calibration] | None = None,
     ) -> None:
         if (flow_recipe(flow.config) if flow else None) != recipe.flow:
             raise OptionError("the flow estimator is not the one that the recipe names")
@@ -114,7 +116,7 @@ class Extractor:
         self.recipe = recipe
         self._flow = flow
         self._max_pixels = max_pixels
-        calibrated = recipe.calibration or {}
+        calibrated = calibrations_of(recipe) if calibrations is None else calibrations
         self._backbones = {
             stream: make_backbone(
                 recipe.backbone,
@@ -123,9 +125,7 @@ class Extractor:
                 device=device,
                 dtype=wanted,
                 engine=recipe.engine,
-                calibration=find_calibration(recipe.weights[stream], sha256=calibrated[stream])
-                if stream in calibrated
-                else None,
+                calibration=calibrated[stream] if recipe.calibration else None,
             )
             for stream in recipe.streams
         }

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
 from extractors.errors import VideoError
-from extractors.video import MAX_PIXELS
+from extractors.video import MAX_ASPECT, MAX_PIXELS
 
 # Exact and repeatable conversion: no approximations that depend on the processor.
 _SCALE_FLAGS = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
@@ -33,9 +33,19 @@ def displayed_size(width: int, height: int, pixel_aspect: Fraction | None) -> tu
 
 
 def resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
-    """Width and height after the shorter side has been made `short_side` pixels long."""
+    """Width and height after the shorter side has been made `short_side` pixels long.
+
+    Raises:
+        VideoError: the picture is so long and narrow that it would be blown up out of all proportion.
+    """
     if short_side is None:
         return width, height
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise VideoError(
+            f"a picture of {width}x{height} is too long and narrow: its longer side may be {MAX_ASPECT} times"
+            " the shorter one",
+            hint="crop the video first, or cut it into several",
+        )
     scale = Fraction(short_side, min(width, height))
     return max(round(width * scale), short_side), max(round(height * scale), short_side)
 
@@ -78,7 +88,7 @@ class Scaler:
         width, height = resized(width, height, self._short_side)
         if width * height > MAX_PIXELS:
             raise VideoError(
-                f"a picture of {frame.width}x{frame.height} is too long and narrow to be resized"
+                f"a picture of {frame.width}x{frame.height} would be too large at {width}x{height}"
             )
         graph = av.filter.Graph()
         graph.threads = 1

@@ -2,8 +2,11 @@
 
 One signature, two backends: PyAV (`extractors.decode_pyav`, the default) and decord
 (`extractors.decode_decord`). Before either of them reads a frame, the file is looked at here: it must be
-a regular file, not empty, of a container on the allow-list, with a video stream no larger than the pixel
-limit. FFmpeg's protocols are never interpreted: a path is always opened as `file:`.
+a regular file, not empty, of a container on the allow-list. FFmpeg's protocols are never interpreted: a path
+is always opened as `file:`.
+
+Limits of a picture: at most `MAX_PIXELS` (33 million), at least `MIN_SIDE` (8) pixels either way, and, where
+pictures are resized, a longer side of at most `MAX_ASPECT` (16) times the shorter one.
 
 Pictures are given as a person sees them: rotated upright and with square pixels (sample aspect ratio
 applied), 8-bit RGB. Interlaced video is not deinterlaced. Colours are converted with the matrix and range
@@ -51,6 +54,9 @@ VIDEO_ENDINGS = frozenset(
     ]
 )
 MAX_PIXELS = 33_177_600  # 7680 x 4320, pixels of one frame
+# A picture's longer side against its shorter one, square pixels, where pictures are resized: memory goes with
+# it, since the shorter side is always made as long. 16:1 at 256 pixels is 1 megapixel.
+MAX_ASPECT = 16
 MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
 MAX_BAD_PACKETS = 0.05  # fraction of packets that may be unreadable
 RESIZE_SIDE = 256  # pixels, shorter side, as in the I3D recipe of the field
@@ -195,7 +201,8 @@ def open_video(
         path: a regular file.
         decoder: "pyav" or "decord".
         short_side: length of the shorter side that pictures are resized to (bilinear), pixels; None keeps
-            the file's own size.
+            the file's own size. Pictures longer than `MAX_ASPECT` times the shorter side are not resized, but
+            refused.
         max_pixels: pictures with more pixels are refused before anything is decoded.
 
     Raises:
@@ -223,7 +230,9 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise VideoError("no such file", hint="check the path") from error
+        raise VideoError(
+            "no such file", hint=f"{path} does not exist: check how it is written, and the current folder"
+        ) from error
     except OSError as error:
         raise VideoError(f"cannot be read: {error.strerror or error}") from error
     if stat.S_ISDIR(status.st_mode):

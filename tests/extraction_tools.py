@@ -18,12 +18,13 @@ from unittest import mock
 
 import numpy as np
 
-from extractors.batch.jobs import Event, Job, Returned, Video
+from extractors.batch.jobs import Ended, Event, Job, Returned, Said, Unfit, Video, Withdrawn
 from extractors.batch.plan import items_of, make_plan
 from extractors.batch.run import Outcome, run_plan
 from extractors.batch.source import Seat
 from extractors.batch.state import Wanted
 from extractors.batch.worker import Orders, Worker
+from extractors.errors import DeviceError, OptionError
 from extractors.recipe import FeatureRecipe
 from extractors.snippets import Resampler, TimeGrid
 from extractors.video import DecodeReport, open_video
@@ -114,6 +115,45 @@ class PlainSource:
         return PlainExtractor(self.recipe, self.delay_s), "cpu"
 
 
+@dataclass(frozen=True)
+class PickySource(PlainSource):
+    """Makes an extractor nowhere but in some seats; elsewhere it does as it is told.
+
+    Attributes:
+        bad_seats: indices, on one machine.
+        bad_node: of a Ray cluster.
+        how: "error", "option" (when a video is read), "hang" or "die".
+    """
+
+    bad_seats: tuple[int, ...] = ()
+    bad_node: str = ""
+    how: str = "error"
+
+    def build(self, seat: Seat) -> tuple[PlainExtractor, str]:
+        if self.bad_node:
+            import ray
+
+            bad = ray.get_runtime_context().get_node_id() == self.bad_node
+        else:
+            bad = seat.index in self.bad_seats
+        if bad and self.how == "error":
+            raise DeviceError("its card is broken", hint="look at it")
+        if bad and self.how == "hang":
+            time.sleep(600)
+        if bad and self.how == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        maker, device = super().build(seat)
+        return (Lacking(self.recipe), device) if bad else (maker, device)
+
+
+@dataclass(frozen=True)
+class Lacking(PlainExtractor):
+    """Something that every video needs is not installed here."""
+
+    def extract(self, path: Path, *, progress=None) -> PlainFeatures:
+        raise OptionError("decord is not installed", hint="install it")
+
+
 @dataclass
 class InlineEngine:
     """Does jobs here and at once: an engine for tests of what is around engines."""
@@ -129,7 +169,17 @@ class InlineEngine:
 
     def submit(self, job: Job) -> None:
         self.jobs.append(job)
-        Worker(self.source, self.orders, Seat(0, 1)).do(job, self.told.append)
+        unfinished = list(job.names)
+
+        def say(event: Said) -> None:
+            if isinstance(event, Unfit):
+                self.told.append(Withdrawn(job, tuple(unfinished), event.failure))
+                return
+            if isinstance(event, Ended):
+                unfinished.remove(event.video)
+            self.told.append(event)
+
+        Worker(self.source, self.orders, Seat(0, 1)).do(job, say)
         self.told.append(Returned(job))
 
     def events(self, timeout_s: float) -> list[Event]:
@@ -138,8 +188,9 @@ class InlineEngine:
             time.sleep(min(timeout_s, 0.02))
         return told
 
-    def stop(self) -> None:
+    def stop(self) -> tuple[()]:
         self.stopped = True
+        return ()
 
 
 def videos_of(folder: Path) -> list[Video]:

@@ -9,17 +9,17 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from weights.errors import AscnetError, OutputError, StorageError
-from weights.processes import has_ended, machine_tag
+from weights.processes import Owner, has_ended, machine_tag
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _TEMPORARY = re.compile(r"\.ascnet-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{8}\.tmp")
-_FORGOTTEN_S = 24 * 3600.0  # a file that another machine has not written to for so long is nobody's
+FORGOTTEN_S = 24 * 3600.0  # a file that another machine has not written to for so long is nobody's
 
 
 @contextmanager
@@ -93,11 +93,15 @@ def temporary_name(folder: Path) -> Path:
     return folder / f".ascnet-{machine_tag()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: Path, over: Collection[Owner] = ()) -> int:
     """Remove the temporary files in one folder that nobody will finish; how many there were.
 
     These are files of a process of this machine that is over, and files of another machine that have not
     been written to for a day by the clock of the disk. What cannot be removed stays.
+
+    Args:
+        folder: where.
+        over: processes of other machines that are known to have ended, or to be of no use any more.
     """
     n_removed = 0
     with suppress(OSError):
@@ -105,19 +109,23 @@ def sweep(folder: Path) -> int:
             owner = _TEMPORARY.fullmatch(file.name)
             if owner is None:
                 continue
+            process = owner["machine"], int(owner["pid"])
             if owner["machine"] == machine_tag():
-                over = has_ended(int(owner["pid"]))
+                left = has_ended(process[1])
             else:
-                over = _age_s(file) > _FORGOTTEN_S
-            if over:
+                left = process in over or age_s(file) > FORGOTTEN_S
+            if left:
                 with suppress(OSError):
                     file.unlink()
                     n_removed += 1
     return n_removed
 
 
-def _age_s(file: Path) -> float:
-    """Seconds since a file was written to, by the clock of the disk; 0 where that is not known."""
+def age_s(file: Path) -> float:
+    """Seconds since a file was written to; 0 where that is not known.
+
+    Both times are stamps that the disk's own machine gives: of the file, and of one that is made for this.
+    """
     mark = temporary_name(file.parent)
     try:
         mark.touch(exist_ok=False)

@@ -14,6 +14,9 @@ import socket
 from functools import cache
 from pathlib import Path
 
+# A process among those of all machines, as names of temporary files say it: `machine_tag` and number.
+Owner = tuple[str, int]
+
 _PROC = Path("/proc")
 _STATE, _START = 0, 19  # places in /proc/PID/stat after the name, see proc(5)
 
@@ -36,6 +39,11 @@ def this_machine() -> str:
 def machine_tag() -> str:
     """A short name of this machine, for file names."""
     return hashlib.sha256(os.fsencode(this_machine())).hexdigest()[:8]
+
+
+def this_owner() -> Owner:
+    """This process."""
+    return machine_tag(), os.getpid()
 
 
 def start_of(pid: int) -> str:

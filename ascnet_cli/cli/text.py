@@ -12,9 +12,9 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def counted(n: int, noun: str) -> str:
-    """A number with its noun: 1 video, 2 videos."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+def counted(n: int | float, noun: str) -> str:
+    """A number with its noun: 1 video, 2 videos, 0.5 graphics cards."""
+    return f"{n:{'d' if isinstance(n, int) else 'g'}} {noun}{'' if n == 1 else 's'}"
 
 
 def say(line: str) -> None:

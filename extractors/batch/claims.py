@@ -7,6 +7,11 @@ watches the number by its own monotonic clock. When it has stood still for `take
 ran on this very machine and is over, the claim is taken over: renamed away, which succeeds for one process
 alone, and created anew.
 
+Claims that nobody waits for, of videos that are done or not asked for any more, are cleared away: those of
+processes of this machine that are over, those that stand still while somebody works in the folder, and those
+that have not been written to for a day. That last rule alone goes by dates, of two files of one disk, which
+one machine gives; a claim that somebody waits for is judged by its number.
+
 A process that was only stopped for that long (SIGSTOP, a hanging disk) may find that another does its work
 a second time. Both write the same bytes, and files are written whole, so nothing is lost by that but time.
 """
@@ -24,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from weights.atomic import temporary_name, write_error
+from weights.atomic import FORGOTTEN_S, age_s, temporary_name, write_error
 from weights.processes import has_ended, start_of, this_machine
 
 TAKEOVER_S = 60.0
@@ -45,7 +50,8 @@ class _Watch:
 class Claims:
     """The claims of this process, and what it sees of others'.
 
-    Use it in a `with`: at its end, however it comes, all claims are given back.
+    Use it in a `with`: at its end, however it comes, all claims are given back, and those that others have
+    left behind in the meantime are cleared away.
 
     Args:
         takeover_s: how long a claim may stand still before it counts as left behind, seconds.
@@ -80,6 +86,8 @@ class Claims:
         self._heart.join()
         for path in list(self._own):
             self.release(path)
+        for path in list(self._watched):
+            self.clear(path)
 
     def take(self, path: Path) -> bool:
         """Claim something; False while another process has it.
@@ -94,7 +102,11 @@ class Claims:
             path.parent.mkdir(parents=True, exist_ok=True)
             if self._create(path):
                 return True
-            return self._left_behind(path) and self._remove(path) and self._create(path)
+            content = _content(path)
+            if content is None:
+                self._watched.pop(path, None)
+                return False  # given back since: the next look finds it free
+            return self._left_behind(path, content) and self._remove(path) and self._create(path)
         except OSError as error:
             raise write_error(error, path) from error
 
@@ -110,11 +122,15 @@ class Claims:
         os.close(number)
 
     def clear(self, path: Path) -> None:
-        """Remove a claim that a process of this machine left when it was killed; any other one stays."""
+        """Remove a claim that was left behind, whoever left it; otherwise watch it from now on.
+
+        A file that is called like a claim and is none stays.
+        """
         with suppress(OSError):
             content = _content(path)
-            if content is not None and _owner_is_over(content):
-                self._watched[path] = _Watch(content, self._clock())
+            if content is None or _owner(content) is None:
+                self._watched.pop(path, None)
+            elif self._left_behind(path, content) or age_s(path) > FORGOTTEN_S:
                 self._remove(path)
 
     def _create(self, path: Path) -> bool:
@@ -147,11 +163,8 @@ class Claims:
         os.pwrite(number, json.dumps(told).encode() + b"\n", 0)
         os.fsync(number)  # over a network others see it only now
 
-    def _left_behind(self, path: Path) -> bool:
-        content = _content(path)
-        if content is None:
-            self._watched.pop(path, None)
-            return False  # given back since: the next look finds it free
+    def _left_behind(self, path: Path, content: bytes) -> bool:
+        """Whether nobody moves a claim any more, by what stands in it now."""
         if _owner_is_over(content):
             self._watched[path] = _Watch(content, self._clock())
             return True
@@ -214,14 +227,19 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _owner_is_over(content: bytes) -> bool:
-    """Whether a claim's owner ran on this machine and certainly runs no more."""
+def _owner(content: bytes) -> tuple[str, int, str] | None:
+    """Machine, number and start of a claim's owner; None: it is just being written, or by something else."""
     try:
         told = json.loads(content)
-        host, pid, start = str(told["host"]), int(told["pid"]), str(told["start"])
+        return str(told["host"]), int(told["pid"]), str(told["start"])
     except (ValueError, KeyError, TypeError):
-        return False  # just being written, or by something else: watched like any other
-    return host == this_machine() and has_ended(pid, start)
+        return None
+
+
+def _owner_is_over(content: bytes) -> bool:
+    """Whether a claim's owner ran on this machine and certainly runs no more."""
+    owner = _owner(content)
+    return owner is not None and owner[0] == this_machine() and has_ended(*owner[1:])
 
 
 def _is_open(number: int, path: Path) -> bool:

@@ -17,8 +17,7 @@ from pathlib import Path
 from pebble import ProcessExpired, ProcessPool
 
 from extractors.batch.jobs import Video
-from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
-from extractors.errors import OptionError
+from extractors.batch.worker import end_with_parent
 from extractors.recipe import FeatureRecipe
 from extractors.snippets import n_grid_frames
 
@@ -27,9 +26,8 @@ _BLOCK = 4096  # bytes; a file takes whole blocks
 _OVERHEAD = 2 * _BLOCK  # bytes a video: the sidecar, and what its last block does not fill
 _PIECE = 20  # headers read by one task
 _PIECE_S = 60.0
+_ALL_S = 120.0  # for all headers; what is not read by then is taken for unknown
 _FEWEST_BYTES = 125  # bytes a second: no video is that small, so a header that says so is wrong
-_TRIED = 3  # videos that are looked at to measure a rate
-_MEASURED_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,19 @@ def durations(paths: Sequence[Path]) -> list[float | None]:
     found: list[float | None] = []
     if not paths:
         return found
-    with ProcessPool(1, context=multiprocessing.get_context("spawn")) as pool:
+    until = time.monotonic() + _ALL_S
+    pool = ProcessPool(1, context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
+    try:
         pieces = [list(paths[first : first + _PIECE]) for first in range(0, len(paths), _PIECE)]
         futures = [pool.schedule(_read_headers, args=(piece,), timeout=_PIECE_S) for piece in pieces]
         for piece, future in zip(pieces, futures, strict=True):
             try:
-                found += future.result()
+                found += future.result(timeout=max(until - time.monotonic(), 0.0))
             except (ProcessExpired, Late, OSError, RuntimeError):
                 found += [None] * len(piece)
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
     return found
 
 
@@ -114,85 +117,6 @@ def _read_headers(paths: Sequence[Path]) -> list[float | None]:
         except Exception:  # noqa: BLE001 - an estimate does without; the run itself says what is wrong
             found.append(None)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How fast features are made, measured.
-
-    Attributes:
-        video_s: seconds of video that were extracted.
-        seconds: that it took.
-        device: where.
-    """
-
-    video_s: float
-    seconds: float
-    device: str
-
-    @property
-    def factor(self) -> float:
-        """Seconds of video a second."""
-        return self.video_s / self.seconds
-
-
-def measure_rate(source: ExtractorSource, videos: Sequence[Video], seat: Seat) -> Rate | None:
-    """Extract the beginnings of a few videos and see how long it takes; None where none can be read.
-
-    Args:
-        source: of the extractor.
-        videos: to be made.
-        seat: a worker's.
-
-    Raises:
-        AscnetError: the extractor cannot be made here.
-    """
-    sample = videos[:: max(1, len(videos) // _TRIED)][:_TRIED]
-    with ProcessPool(1, context=multiprocessing.get_context("spawn")) as pool:
-        future = pool.schedule(_measure, args=(source, [video.path for video in sample], seat))
-        try:
-            return future.result()
-        except ProcessExpired:
-            return None
-
-
-class _Enough(Exception):
-    """The measurement has lasted long enough: no error, but how an extraction is left early."""
-
-
-def _measure(source: ExtractorSource, paths: Sequence[Path], seat: Seat) -> Rate | None:
-    maker, device = source.build(seat)
-    video_s, seconds = 0.0, 0.0
-    for path in paths:
-        started = time.monotonic()
-        done_s = _extracted_s(maker, path)
-        if done_s:
-            video_s += done_s
-            seconds += time.monotonic() - started
-        if seconds > _MEASURED_S:
-            break
-    return Rate(video_s, seconds, device) if video_s and seconds else None
-
-
-def _extracted_s(maker: FeatureMaker, path: Path) -> float:
-    """Seconds of a video that were extracted until it was enough; 0 where it cannot be read."""
-    started = time.monotonic()
-    so_far_s = 0.0
-
-    def progress(done_s: float, _total_s: float | None) -> None:
-        nonlocal so_far_s
-        so_far_s = done_s
-        if time.monotonic() - started > _MEASURED_S:
-            raise _Enough
-
-    try:
-        return maker.extract(path, progress=progress).duration_s
-    except _Enough:
-        return so_far_s
-    except OptionError:
-        raise
-    except Exception:  # noqa: BLE001 - a video that cannot be read measures nothing
-        return 0.0
 
 
 def _size(path: Path) -> int:

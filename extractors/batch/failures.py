@@ -42,22 +42,8 @@ class FailureLog:
         """What is recorded now, by video; a line that cannot be read is left out."""
         now = stamp(self.path)
         if now is None or now != self._seen[0]:
-            self._seen = (now, self._read())
+            self._seen = (now, read_records(self.path))
         return self._seen[1]
-
-    def _read(self) -> dict[str, Record]:
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except OSError:
-            return {}
-        records: dict[str, Record] = {}
-        for line in lines:
-            try:
-                record = json.loads(line)
-                records[str(record["video"])] = {str(key): str(value) for key, value in record.items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
-        return records
 
     def recorded_since(self, video: str) -> Failure | None:
         """How another process failed at a video since this one began; None where none did."""
@@ -97,7 +83,8 @@ class FailureLog:
                 return
             time.sleep(_AGAIN_S)
         try:
-            before = self._read()  # what another machine wrote may not show in the file's dates yet
+            # What another machine wrote may not show in the file's dates yet.
+            before = read_records(self.path)
             records = {name: record for name, record in {**before, **failed}.items() if name not in gone}
             if self.path.is_symlink():  # it may lead anywhere
                 self.path.unlink()
@@ -113,6 +100,27 @@ class FailureLog:
             raise AscnetError(f"{self.path}: cannot be removed: {error.strerror}") from error
         finally:
             self._claims.release(self._claim)
+
+
+def read_records(path: Path) -> dict[str, Record]:
+    """What a record says, by video; a line that cannot be read is left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return {}
+    records: dict[str, Record] = {}
+    for line in lines:
+        try:
+            record = json.loads(line)
+            records[str(record["video"])] = {str(key): str(value) for key, value in record.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return records
+
+
+def failed_before(folder: Path) -> dict[str, str]:
+    """Why videos failed in earlier runs into an output folder, in a sentence, by their names."""
+    return {video: record.get("message", "") for video, record in read_records(folder / NAME).items()}
 
 
 def record_of(video: Video, failure: Failure) -> Record:

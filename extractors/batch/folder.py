@@ -10,15 +10,40 @@ from weights.atomic import sweep, temporary_name, write_error
 from weights.errors import OutputError, StorageError
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make a folder, hold that files can be written there, and sweep up what killed processes left.
+def check_folder(folder: Path) -> None:
+    """Hold that a run could write to a folder, or make it; nothing stays of the trial.
 
     Raises:
         OutputError: something else stands there, or nothing may be written.
         StorageError: the disk is full.
     """
+    _refuse_file(folder)
+    near = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    mark = temporary_name(near)
+    try:
+        mark.touch(exist_ok=False)
+        mark.unlink()
+    except OSError as error:
+        raise write_error(error, folder) from error
+
+
+def _refuse_file(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, not a folder", hint="give the name of a folder with --out")
+
+
+def prepare_folder(folder: Path, claims: Claims) -> None:
+    """Make a folder, hold that files can be written there, and sweep up what killed processes left.
+
+    Args:
+        folder: the output folder.
+        claims: of this process; it watches those of others from now on.
+
+    Raises:
+        OutputError: something else stands there, or nothing may be written.
+        StorageError: the disk is full.
+    """
+    _refuse_file(folder)
     mark = temporary_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +51,6 @@ def prepare_folder(folder: Path) -> None:
         mark.unlink()
     except OSError as error:
         raise write_error(error, folder if not folder.is_dir() else mark) from error
-    claims = Claims()
     for base, _, files in os.walk(folder):
         sweep(Path(base))
         for name in files:

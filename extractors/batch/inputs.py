@@ -13,6 +13,7 @@ from extractors.errors import OptionError, VideoError
 from extractors.video import VIDEO_ENDINGS
 
 STDIN = "-"
+_HEAD = 4096  # bytes of a file that tell whether it is a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,9 @@ def gather(paths: Sequence[str], listed: Iterable[str] = ()) -> Inputs:
 def read_list(source: str) -> Iterator[str]:
     """The paths of a list: one a line, or with a zero byte after each, as `find -print0` writes them.
 
+    A line that begins with `#` is a comment, unless there is a file or folder of that name: nothing that
+    exists is passed over. Between zero bytes there are no comments.
+
     Args:
         source: a file, or `-` for standard input.
 
@@ -84,9 +88,22 @@ def read_list(source: str) -> Iterator[str]:
         ) from error
     separator = b"\0" if b"\0" in data else b"\n"
     for entry in data.split(separator):
-        path = entry if separator == b"\0" else entry.rstrip(b"\r")
-        if path:
-            yield os.fsdecode(path)
+        path = os.fsdecode(entry if separator == b"\0" else entry.rstrip(b"\r"))
+        if path and not (separator == b"\n" and path.startswith("#") and not os.path.lexists(path)):
+            yield path
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file that was given as a video is text, and its first entry names what may be a video."""
+    if not path.is_file():  # a pipe would keep us for ever
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD).replace(b"\0", b"\n")
+        first = next(line for line in head.splitlines() if line and not line.startswith(b"#")).decode()
+    except (OSError, ValueError, StopIteration):
+        return False
+    return first.isprintable() and (Path(first).suffix.lower() in VIDEO_ENDINGS or os.path.lexists(first))
 
 
 def _written(path: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from extractors.layouts import Place
+from weights.processes import Owner
 
 Stage = Literal["open", "decode", "flow", "network", "write", "worker"]
 
@@ -54,7 +55,8 @@ class Failure:
         message: what is wrong.
         hint: what to do about it; empty where there is nothing to say.
         exit_code: what a command ends with that fails for this reason alone.
-        ends_run: no other video would fare better (the disk is full, the device is not there).
+        ends_run: no other video would fare better, wherever it is made (the disk is full).
+        ends_place: no other video would fare better where this one was made (something is not installed).
         ends_worker: the process cannot be trusted any more (a GPU after an error).
     """
 
@@ -64,6 +66,7 @@ class Failure:
     hint: str = ""
     exit_code: int = 3
     ends_run: bool = False
+    ends_place: bool = False
     ends_worker: bool = False
 
 
@@ -83,14 +86,38 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Starting:
+    """A job has found a machine: what a worker elsewhere says first, before it is ready or not.
+
+    Attributes:
+        place: the machine, as its cluster calls it.
+        owner: the process, by which its unfinished files are known.
+    """
+
+    place: str
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker can begin: the first thing that it says.
+    """A worker can begin: its extractor is made.
 
     Attributes:
         device: where its networks run.
     """
 
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A worker can make no features, of whatever video: said in place of all that was still to come.
+
+    Attributes:
+        failure: why.
+    """
+
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +174,24 @@ class Broken:
     for_memory: bool = False
 
 
-Event = Ready | Progressed | Ended | Returned | Broken
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A place for workers is given up: none gets ready there, which is no fault of its videos.
+
+    Attributes:
+        job: what was tried there.
+        unfinished: names of those videos that had not ended; they are to be given out again.
+        failure: why.
+        place: the machine; empty where it is this one.
+        any_left: another place is there to go on with.
+    """
+
+    job: Job
+    unfinished: tuple[str, ...]
+    failure: Failure
+    place: str = ""
+    any_left: bool = False
+
+
+Said = Starting | Ready | Unfit | Progressed | Ended  # by a worker
+Event = Ready | Progressed | Ended | Returned | Broken | Withdrawn

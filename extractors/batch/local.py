@@ -8,14 +8,16 @@ spawned: a fork of a process that has threads cannot be relied on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from multiprocessing import connection
 
 from extractors.batch.engine import TimeLimit
-from extractors.batch.jobs import Broken, Event, Job
+from extractors.batch.jobs import Broken, Event, Job, Withdrawn
 from extractors.batch.seat import SeatedWorker
 from extractors.batch.source import ExtractorSource, Seat
 from extractors.batch.worker import Orders
+from weights.processes import Owner
 
 _LOOK_S = 0.2  # how often lost workers and time limits are looked at
 
@@ -76,16 +78,33 @@ class LocalEngine:
                 break
             connection.wait([seat.receiver for seat in busy], timeout=min(left, _LOOK_S))
             for seat in busy:
-                found += seat.events()
+                found += self._settled(seat, seat.events())
         self._lower(found)
         return found
 
-    def stop(self) -> None:
-        """End all workers."""
+    def stop(self) -> Collection[Owner]:
+        """End all workers; none is of another machine."""
         for seat in self._seats:
             seat.stop()
         for seat in self._seats:
             seat.join()
+        return ()
+
+    def _settled(self, seat: SeatedWorker, found: Sequence[Event]) -> list[Event]:
+        """The same events; a worker's place that cannot be used is taken away, but the last one stays."""
+        if not any(isinstance(event, Withdrawn) for event in found):
+            return list(found)
+        any_left = len(self._seats) > 1
+        if any_left:
+            self._remove(seat)
+        return [
+            replace(event, any_left=any_left) if isinstance(event, Withdrawn) else event for event in found
+        ]
+
+    def _remove(self, seat: SeatedWorker) -> None:
+        self._seats.remove(seat)
+        seat.stop()
+        seat.join()
 
     def _lower(self, found: Sequence[Event]) -> None:
         """Where memory did not suffice for so many workers, go on with one less."""
@@ -93,6 +112,4 @@ class LocalEngine:
             if isinstance(event, Broken) and event.for_memory and len(self._seats) > 1:
                 idle = next((seat for seat in self._seats if seat.job is None), None)
                 if idle is not None:
-                    self._seats.remove(idle)
-                    idle.stop()
-                    idle.join()
+                    self._remove(idle)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from extractors.batch.jobs import Item, Video
-from extractors.batch.state import Stamp, Wanted, stamp, why_make
+from extractors.batch.state import NEW, Stamp, Wanted, stamp, why_make
 from extractors.errors import OptionError
 from extractors.layouts import Layout, Place, place_of
 
@@ -81,19 +81,24 @@ def items_of(videos: Sequence[Video], folder: Path, layout: Layout) -> list[Item
 
 
 def make_plan(
-    items: Sequence[Item], wanted: Wanted, *, progress: Callable[[int], None] = lambda _done: None
+    items: Sequence[Item],
+    wanted: Wanted,
+    *,
+    failed: Mapping[str, str] | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> Plan:
     """Look at what is there; nothing is written.
 
     Args:
         items: from `items_of`.
         wanted: what features are to be.
+        failed: why videos failed in an earlier run, by their names; they are tried again.
         progress: called with the number of videos that were looked at.
     """
     tasks: list[Task] = []
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         try:
-            for task in threads.map(lambda item: look(item, wanted), items):
+            for task in threads.map(lambda item: look(item, wanted, failed or {}), items):
                 tasks.append(task)
                 progress(len(tasks))
         except BaseException:
@@ -102,10 +107,13 @@ def make_plan(
     return Plan(tuple(tasks))
 
 
-def look(item: Item, wanted: Wanted) -> Task:
+def look(item: Item, wanted: Wanted, failed: Mapping[str, str]) -> Task:
     """What is to be done with one video, as things are now."""
     seen = stamp(item.place.sidecar)
-    return Task(item, why_make(item.place, item.video.path, wanted), seen)
+    reason = why_make(item.place, item.video.path, wanted)
+    if reason == NEW and item.video.name in failed:
+        reason = f"failed before: {failed[item.video.name]}"
+    return Task(item, reason, seen)
 
 
 def has_changed(task: Task) -> bool:

@@ -4,7 +4,9 @@ Every node must see the videos and the output folder under the paths that this p
 installed in the same version. Weights travel: they are put into Ray's object store once, and each node gets
 them once. A task tells how it is going as it goes (a streaming generator), and writes its features itself, so
 that the files are those of local workers. A task whose worker was killed, or whose node went away, is given
-out again from here.
+out again from here. A node on which no worker gets ready (something is not installed there, its card is
+broken, it takes for ever) is given no more tasks, and the others do its part; the run ends where there are no
+others.
 
 Ray is an optional extra: `pip install 'ascnet[ray]'`.
 """
@@ -15,55 +17,39 @@ import inspect
 import logging
 import math
 import os
-import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extractors.batch.engine import TimeLimit
-from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Returned
-from extractors.batch.ray_task import Said, do_job
+from extractors.batch.engine import TimeLimit, never_ready
+from extractors.batch.jobs import (
+    Broken,
+    Ended,
+    Event,
+    Failure,
+    Job,
+    Ready,
+    Returned,
+    Said,
+    Starting,
+    Unfit,
+    Withdrawn,
+)
+from extractors.batch.ray_cluster import RayOptions, connected
+from extractors.batch.ray_task import do_job
 from extractors.batch.source import ExtractorSource, ExtractorSpec
 from extractors.batch.worker import Orders
 from extractors.errors import OptionError
+from weights.processes import Owner
 
+_NODE_LABEL = "ray.io/node-id"  # that Ray gives every node
 _LOOK_S = 0.2  # how often time limits are looked at
-_CONNECT_S = 10.0
 _COUNT_EVERY_S = 5.0  # nodes come and go
 # A decoder that crashes does so again; a machine that was taken away is nobody's fault.
 _WORKER_ATTEMPTS, _NODE_ATTEMPTS = 3, 20
-
-
-@dataclass(frozen=True, slots=True)
-class RayOptions:
-    """What a person may say of a cluster.
-
-    Attributes:
-        address: of a running one, `auto` or host:port; None: one is started on this machine, and ended.
-        n_cpus: processor cores of a task, which are its threads; None: four, or what the largest node has.
-        n_gpus: graphics cards of a task, fractions share one; None: one where the cluster has any.
-
-    Raises:
-        OptionError: an address that tasks cannot report through, or a number out of its range.
-    """
-
-    address: str | None = None
-    n_cpus: int | None = None
-    n_gpus: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.address is not None and self.address.startswith("ray://"):
-            raise OptionError(
-                f"{self.address} is for Ray's client, which this cannot use",
-                hint="run ascnet on a node of the cluster, with --address auto",
-            )
-        if self.n_cpus is not None and self.n_cpus < 1:
-            raise OptionError(f"--num-cpus must be at least 1, not {self.n_cpus}", hint="for example 4")
-        if self.n_gpus is not None and not 0 <= self.n_gpus < math.inf:
-            raise OptionError(f"--num-gpus must be 0 or more, not {self.n_gpus}", hint="for example 0.5")
+_START_ATTEMPTS = 2  # on one node, of workers that are lost before they are ready
 
 
 @dataclass(slots=True)
@@ -73,7 +59,9 @@ class _Running:
     Attributes:
         job: as it was given.
         unfinished: names of its videos that have not ended.
-        since_s: when it began with the video at hand; None: it waits for room.
+        place: the node that has it; empty while it waits for room.
+        begun: its worker was ready, and has begun with a video.
+        since_s: when it began with the video at hand, or with getting ready; None: it waits for room.
         total_s: duration of that video, as far as known.
         lost_workers: how often its worker was lost.
         lost_nodes: how often its node was.
@@ -81,6 +69,8 @@ class _Running:
 
     job: Job
     unfinished: list[str]
+    place: str = ""
+    begun: bool = False
     since_s: float | None = None
     total_s: float = 0.0
     lost_workers: int = 0
@@ -115,7 +105,7 @@ class RayEngine:
         limit: TimeLimit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ray, self._limit, self._clock = _connected(options.address), limit, clock
+        self._ray, self._limit, self._clock = connected(options.address), limit, clock
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         most_cpus = max((int(node.get("CPU", 0)) for node in nodes), default=0)
         self.n_cpus = options.n_cpus or max(min(4, most_cpus), 1)
@@ -124,25 +114,27 @@ class RayEngine:
         if not any(self._fits(node) for node in nodes):
             self._ray.shutdown()
             raise OptionError(
-                f"no node has {self.n_cpus} processor cores and {self.n_gpus:g} graphics cards",
-                hint=f"ask for less with --num-cpus and --num-gpus; the largest node has {most_cpus} cores",
+                f"no node has {_counted(self.n_cpus, 'processor core')} and"
+                f" {_counted(self.n_gpus, 'graphics card')}",
+                hint="ask for less with --num-cpus and --num-gpus; the largest node has"
+                f" {_counted(most_cpus, 'core')}",
             )
         sent = source.sent() if isinstance(source, ExtractorSpec) else source
         self._setup = self._ray.put((sent, orders, self.n_cpus))
         # Unwrapped: Ray wants to see a generator, whatever has been put around it.
-        self._task = self._ray.remote(inspect.unwrap(do_job)).options(
-            num_cpus=self.n_cpus, num_gpus=self.n_gpus, num_returns="streaming", max_retries=0
-        )
+        self._task = self._ray.remote(inspect.unwrap(do_job))
         self._key = os.urandom(8).hex()
         self._running: dict[Any, _Running] = {}
+        self._owners: set[Owner] = set()
+        self._withdrawn: set[str] = set()  # nodes that are not used any more
+        self._failed_starts: Counter[str] = Counter()  # by node, of workers lost before they were ready
         self._slots, self._counted_s = 0, -math.inf
 
     def room(self) -> int:
         """Tasks that the cluster has room for, and some that wait at its door so that it never idles."""
         if self._clock() - self._counted_s > _COUNT_EVERY_S:
             self._counted_s = self._clock()
-            alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-            self._slots = sum(self._fits(node) for node in alive)
+            self._slots = sum(self._fits(node["Resources"]) for node in self._nodes())
         return max(self._slots + math.ceil(self._slots / 4) - len(self._running), 0)
 
     def submit(self, job: Job) -> None:
@@ -166,12 +158,17 @@ class RayEngine:
             found += self._too_slow()
         return found
 
-    def stop(self) -> None:
-        """End what is running, and leave the cluster."""
+    def stop(self) -> Collection[Owner]:
+        """End what is running, and leave the cluster, which ends all workers of this run."""
         for generator in self._running:
             self._cancel(generator)
         self._running.clear()
         self._ray.shutdown()
+        return self._owners
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """Nodes that are there and were not withdrawn."""
+        return [node for node in self._ray.nodes() if node["Alive"] and node["NodeID"] not in self._withdrawn]
 
     def _fits(self, node: dict[str, float]) -> int:
         """How many tasks fit on a node."""
@@ -179,8 +176,16 @@ class RayEngine:
         return by_cpu if not self.n_gpus else min(by_cpu, int(node.get("GPU", 0) / self.n_gpus))
 
     def _give(self, running: _Running) -> None:
-        running.since_s, running.total_s = None, 0.0
-        self._running[self._task.remote(self._key, self._setup, running.rest)] = running
+        running.place, running.begun, running.since_s, running.total_s = "", False, None, 0.0
+        elsewhere = {_NODE_LABEL: f"!in({','.join(sorted(self._withdrawn))})"} if self._withdrawn else None
+        task = self._task.options(
+            num_cpus=self.n_cpus,
+            num_gpus=self.n_gpus,
+            num_returns="streaming",
+            max_retries=0,
+            label_selector=elsewhere,
+        )
+        self._running[task.remote(self._key, self._setup, running.rest)] = running
 
     def _cancel(self, generator: Any) -> None:  # noqa: ANN401 - Ray's own type
         try:
@@ -201,16 +206,38 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             del self._running[generator]
             return self._again_or_broken(running, error)
-        if isinstance(event, Ended):
+        if isinstance(event, Starting):
+            running.place, running.since_s = event.place, self._clock()
+            self._owners.add(event.owner)
+            return []
+        if isinstance(event, Unfit):
+            del self._running[generator]
+            return self._withdraw({running.place}, running, event.failure)
+        if isinstance(event, Ready):
+            self._failed_starts.pop(running.place, None)
+        elif isinstance(event, Ended):
             if event.video not in running.unfinished:
                 return []
             running.unfinished.remove(event.video)
             running.since_s, running.total_s = self._clock(), 0.0
-        elif isinstance(event, Progressed):
-            if running.since_s is None:
-                running.since_s = self._clock()
+        else:
+            if not running.begun:
+                running.begun, running.since_s = True, self._clock()
             running.total_s = max(running.total_s, event.total_s or 0.0)
         return [event]
+
+    def _withdraw(self, places: Collection[str], running: _Running, failure: Failure) -> list[Event]:
+        """Give nodes up on which no worker gets ready; nothing is said of one that was given up before."""
+        fresh = set(places) - self._withdrawn
+        self._withdrawn |= fresh
+        any_left = any(self._fits(node["Resources"]) for node in self._nodes())
+        if any_left and not fresh:  # it had been sent there before
+            self._give(running)
+            return []
+        self._counted_s = -math.inf
+        names = {node["NodeID"]: node.get("NodeManagerHostname") for node in self._ray.nodes()}
+        told = ", ".join(sorted({names.get(place) or place for place in fresh or places}))
+        return [Withdrawn(running.job, tuple(running.unfinished), failure, told, any_left)]
 
     def _again_or_broken(self, running: _Running, error: Exception) -> list[Event]:
         exceptions = self._ray.exceptions
@@ -219,6 +246,22 @@ class RayEngine:
             error, (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.LocalRayletDiedError)
         )
         ours = isinstance(error, exceptions.RayTaskError)  # an error of the code, not of the machine
+        if ours and not running.begun:
+            # The task could not even be read there: no ascnet, or another one.
+            at = {
+                node["NodeID"]
+                for node in self._ray.nodes()
+                if node["NodeManagerAddress"] == getattr(error, "ip", "")
+            }
+            places = {running.place} if running.place else at
+            if places:
+                return self._withdraw(places, running, _failure(running, error, ours))
+        if running.place and not (running.begun or for_memory or node_lost):
+            self._failed_starts[running.place] += 1
+            if self._failed_starts[running.place] >= _START_ATTEMPTS:
+                return self._withdraw({running.place}, running, _lost_at_start(error))
+            self._give(running)
+            return []
         running.lost_nodes += node_lost
         running.lost_workers += not node_lost
         if not running.unfinished:
@@ -238,10 +281,13 @@ class RayEngine:
         for generator, running in list(self._running.items()):
             if running.since_s is None:
                 continue
-            allowed_s = self._limit.of(running.total_s)
+            allowed_s = self._limit.of(running.total_s) if running.begun else self._limit.of_start()
             if self._clock() - running.since_s > allowed_s:
                 self._cancel(generator)
                 del self._running[generator]
+                if not running.begun:
+                    found += self._withdraw({running.place}, running, never_ready(allowed_s))
+                    continue
                 failure = Failure(
                     stage="worker",
                     error_class="TimeoutError",
@@ -250,6 +296,10 @@ class RayEngine:
                 )
                 found.append(Broken(running.job, tuple(running.unfinished), failure))
         return found
+
+
+def _counted(n: int | float, noun: str) -> str:
+    return f"{n:g} {noun}{'' if n == 1 else 's'}"
 
 
 def _failure(running: _Running, error: Exception, ours: bool) -> Failure:
@@ -271,48 +321,12 @@ def _failure(running: _Running, error: Exception, ours: bool) -> Failure:
     )
 
 
-def _connected(address: str | None) -> Any:  # noqa: ANN401 - the module itself
-    """Ray, connected to a cluster.
-
-    Raises:
-        OptionError: it is not installed, or none answers.
-    """
-    # Ray reports its use over the network unless it is told not to before it is loaded.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise OptionError("Ray is not installed", hint="pip install 'ascnet[ray]'") from error
-    if address not in (None, "auto", "local"):
-        _answers(address)
-    here: dict[str, Any] = {} if address else {"include_dashboard": False}
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
-    except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
-        raise _no_cluster(address, str(error)) from error
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in handlers.items():  # Ray puts its own there, which end the process at once
-            signal.signal(number, handler)
-    return ray
-
-
-def _answers(address: str) -> None:
-    """Hold that something listens: Ray itself ends the process after a minute where nothing does.
-
-    Raises:
-        OptionError: nothing listens there, or it is no address.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise _no_cluster(address, str(error)) from error
-
-
-def _no_cluster(address: str | None, why: str) -> OptionError:
-    where = f"no Ray cluster answers at {address}" if address else "Ray could not be started here"
-    return OptionError(
-        f"{where}: {why.splitlines()[0] if why else 'no reason given'}",
-        hint="start one with `ray start --head`, and give the address that it prints",
+def _lost_at_start(error: Exception) -> Failure:
+    """What it means that workers are lost on a node before they are ready."""
+    return Failure(
+        stage="worker",
+        error_class=type(error).__name__,
+        message="workers are lost while they load their networks",
+        hint="look at that node's memory and at Ray's logs there",
+        exit_code=4,
     )

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
-from extractors.batch.jobs import Ended, Job, Progressed, Ready
+from extractors.batch.jobs import Job, Progressed, Ready, Said, Starting
 from extractors.batch.source import ExtractorSource, Seat
 from extractors.batch.worker import Orders, Worker
-
-Said = Ready | Progressed | Ended
+from weights.processes import this_owner
 
 _TELL_EVERY_S = 1.0  # progress goes over a network
 
@@ -54,8 +53,11 @@ def do_job(key: str, setup: tuple[ExtractorSource, Orders, int], job: Job) -> It
         job: what to do.
 
     Yields:
-        What the worker says, progress once a second at most.
+        Where it is, and what the worker says, progress once a second at most.
     """
+    import ray
+
+    yield Starting(ray.get_runtime_context().get_node_id(), this_owner())
     kept = here()
     if kept.worker is None or kept.key != key:
         source, orders, n_threads = setup

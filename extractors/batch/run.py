@@ -14,7 +14,7 @@ from typing import Literal
 from extractors.batch.claims import Claims
 from extractors.batch.engine import Engine
 from extractors.batch.failures import FailureLog, record_of
-from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Ready
+from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Ready, Withdrawn
 from extractors.batch.plan import Plan, Task, has_changed
 from extractors.batch.state import Wanted, why_make
 from weights.atomic import sweep
@@ -25,7 +25,7 @@ _SHORT_BYTES = 2_000_000  # half a minute at the usual quality of a clip
 _SHARES = 4  # a worker is given this part of what is waiting at the most
 _LOOK_AGAIN_S = 0.5  # at videos that another process has claimed
 
-Watcher = Callable[[Ready | Progressed], None]
+Watcher = Callable[[Ready | Progressed | Withdrawn], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ def run_plan(
         wanted: what features are to be.
         claims: of this process, not entered yet; None: new ones.
         together: how many short videos a worker is given at a time.
-        watch: told when a worker is ready and how far videos are.
+        watch: told when a worker is ready, or none can be at some place, and how far videos are.
         should_stop: asked several times a second.
 
     Yields:
         An outcome a video, those that are up to date first.
 
     Raises:
-        AscnetError: no other video would fare better (the disk is full, the device is not there); its
+        AscnetError: no other video would fare better (the disk is full, no worker can be made ready); its
             exit code says which.
     """
     with claims or Claims() as held:
@@ -92,9 +92,10 @@ def run_plan(
             yield from _Run(plan, engine, folder, wanted, held, together, watch, should_stop).outcomes()
         finally:
             # While the claims are still ours: what a worker was writing is swept up when it has ended.
-            engine.stop()
-            for parent in {file.parent for task in plan.to_do for file in task.item.place.data}:
-                sweep(parent)
+            over = engine.stop()
+            places = [task.item.place for task in plan.to_do]
+            for parent in {file.parent for place in places for file in (*place.data, place.sidecar)}:
+                sweep(parent, over)
 
 
 class _Run:
@@ -193,7 +194,9 @@ class _Run:
         if not claimed:
             self._others.append(task)
             return None
-        if has_changed(task) and not why_make(task.item.place, task.item.video.path, self._unforced):
+        if has_changed(task) and not why_make(
+            task.item.place, task.item.video.path, self._unforced, just_made=True
+        ):
             self._claims.release(task.item.place.claim)
             self._succeeded.append(name)
             yield Outcome(name, "up_to_date", by_other=True)
@@ -212,6 +215,8 @@ class _Run:
             yield from self._ended(event)
         elif isinstance(event, Broken):
             yield from self._broken(event)
+        elif isinstance(event, Withdrawn):
+            self._withdrawn(event)
 
     def _ended(self, event: Ended) -> Iterator[Outcome]:
         if event.video not in self._with_engine:
@@ -250,6 +255,21 @@ class _Run:
                 self._again.append(task)
             else:
                 yield self._failed(name, event.failure, 0.0)
+
+    def _withdrawn(self, event: Withdrawn) -> None:
+        """No worker gets ready at one place: its videos go to the others, if there are any.
+
+        Raises:
+            AscnetError: there are none.
+        """
+        if self._should_stop():
+            return
+        if not event.any_left:
+            raise _as_error(event.failure)
+        self._watch(event)
+        for name in event.unfinished:
+            self._with_engine.discard(name)
+            self._again.append(self._tasks[name])
 
     def _failed(self, name: str, failure: Failure, seconds: float) -> Outcome:
         """Record first, then let go: whoever finds the claim free finds the record too."""

@@ -6,7 +6,6 @@ its own to this process.
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
 import signal
@@ -17,12 +16,25 @@ from multiprocessing.connection import Connection
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from extractors.batch.engine import TimeLimit
-from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Ready, Returned
+from extractors.batch.deaths import death, death_at_start
+from extractors.batch.engine import TimeLimit, never_ready
+from extractors.batch.jobs import (
+    Broken,
+    Ended,
+    Event,
+    Failure,
+    Job,
+    Progressed,
+    Ready,
+    Returned,
+    Said,
+    Unfit,
+    Withdrawn,
+)
 from extractors.batch.source import ExtractorSource, Seat
 from extractors.batch.worker import Orders, Worker, end_with_parent
 
-_START_S = 900.0  # a worker loads torch and weights, perhaps over a network, before it says anything
+_START_ATTEMPTS = 2  # a process that dies before it is ready is started once more
 
 
 @dataclass(slots=True)
@@ -62,6 +74,7 @@ class SeatedWorker:
         self._arguments = (source, orders, seat)
         self._clock, self._limit = clock, limit
         self._number = 0
+        self._ready, self._n_failed_starts = False, 0
         self._current: _Current | None = None
         self._open()
 
@@ -92,9 +105,10 @@ class SeatedWorker:
         if self._current is None:
             return found
         if over:
-            found.append(self._lost(current))
+            found += self._lost(current)
         elif self._clock() - current.since_s > self._allowed_s(current):
             current.future.cancel()  # type: ignore[no-untyped-call]  # ends the process
+            self._ready = False
             found.append(self._too_slow(current))
         return found
 
@@ -123,7 +137,12 @@ class SeatedWorker:
             number, event = self.receiver.recv()
             if number != current.number:
                 continue  # of a job that was given up
-            if isinstance(event, Returned):
+            if isinstance(event, Ready):
+                self._ready, self._n_failed_starts = True, 0
+            elif isinstance(event, Unfit):
+                found.append(self._withdrawn(current, event.failure))
+                break
+            elif isinstance(event, Returned):
                 self._current = None
                 if current.unfinished:  # a fault of ours; nobody would ever hear of these again
                     failure = Failure(
@@ -146,31 +165,35 @@ class SeatedWorker:
         return found
 
     def _allowed_s(self, current: _Current) -> float:
-        if not current.begun:
-            return math.inf if self._limit.fixed_s == 0 else _START_S
-        return self._limit.of(current.total_s)
+        return self._limit.of(current.total_s) if current.begun else self._limit.of_start()
 
     def _too_slow(self, current: _Current) -> Event:
-        allowed = self._allowed_s(current)
-        what = f"took longer than {allowed:g} s" if current.begun else "its worker did not start"
-        return self._broken(
-            current,
-            Failure(
-                stage="worker",
-                error_class="TimeoutError",
-                message=what,
-                hint="give it more time with --video-timeout, or look at the file with a player",
-            ),
+        allowed_s = self._allowed_s(current)
+        if not current.begun:
+            return self._withdrawn(current, never_ready(allowed_s))
+        failure = Failure(
+            stage="worker",
+            error_class="TimeoutError",
+            message=f"took longer than {allowed_s:g} s",
+            hint="give it more time with --video-timeout, or look at the file with a player",
         )
+        return self._broken(current, failure)
 
-    def _lost(self, current: _Current) -> Event:
+    def _lost(self, current: _Current) -> list[Event]:
         """The process has ended without saying so; or it had said all there was."""
+        was_ready, self._ready = self._ready, False
         if not current.unfinished:
             self._current = None
-            return Returned(current.job)
+            return [Returned(current.job)]
         error = current.future.exception()
+        if isinstance(error, ProcessExpired) and not was_ready:
+            self._n_failed_starts += 1
+            if self._n_failed_starts < _START_ATTEMPTS:
+                self.begin(current.job)
+                return []
+            return [self._withdrawn(current, death_at_start(error.exitcode))]
         if isinstance(error, ProcessExpired):
-            failure, for_memory = _death(error.exitcode)
+            failure, for_memory = death(error.exitcode)
         else:
             failure, for_memory = (
                 Failure(
@@ -181,7 +204,11 @@ class SeatedWorker:
                 ),
                 False,
             )
-        return self._broken(current, failure, for_memory=for_memory)
+        return [self._broken(current, failure, for_memory=for_memory)]
+
+    def _withdrawn(self, current: _Current, failure: Failure) -> Event:
+        self._current = None
+        return Withdrawn(current.job, tuple(current.unfinished), failure)
 
     def _broken(self, current: _Current, failure: Failure, *, for_memory: bool = False) -> Event:
         self._current = None
@@ -204,40 +231,6 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _death(exit_code: int) -> tuple[Failure, bool]:
-    """What the end of a worker process means, and whether memory was the reason."""
-    if exit_code == -signal.SIGKILL:
-        return (
-            Failure(
-                stage="worker",
-                error_class="WorkerKilled",
-                message="its worker was killed (signal 9), most likely for want of memory",
-                hint="use fewer --workers, or a machine with more memory",
-                exit_code=6,
-            ),
-            True,
-        )
-    if exit_code < 0:
-        return (
-            Failure(
-                stage="worker",
-                error_class="WorkerCrashed",
-                message=f"decoder crashed (signal {-exit_code})",
-                hint="remux or convert the file, or try another --decoder",
-            ),
-            False,
-        )
-    return (
-        Failure(
-            stage="worker",
-            error_class="WorkerEnded",
-            message=f"its worker ended (exit code {exit_code})",
-            hint="run the same command again; if it happens again, report it as a bug",
-        ),
-        False,
-    )
-
-
 # One a process: the worker, and its line to the process that gives it jobs.
 _here: tuple[Worker, Connection] | None = None
 
@@ -255,7 +248,7 @@ def _work(number: int, job: Job) -> None:
         raise RuntimeError("a worker that was not set up")
     worker, sender = _here
 
-    def say(event: Ready | Progressed | Ended) -> None:
+    def say(event: Said) -> None:
         sender.send((number, event))
 
     usable = worker.do(job, say)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from extractors.calibration import Calibration, calibrations_of
 from extractors.errors import FeatureError
 from extractors.flow_config import FlowConfig, RaftConfig, flow_recipe
 from extractors.recipe import FeatureRecipe
@@ -84,13 +84,17 @@ class ExtractorSpec:
     max_pixels: int = MAX_PIXELS
 
     def build(
-        self, seat: Seat, tensors: Mapping[str, dict[str, Tensor]] | None = None
+        self,
+        seat: Seat,
+        tensors: Mapping[str, dict[str, Tensor]] | None = None,
+        calibrations: Mapping[str, Calibration] | None = None,
     ) -> tuple[FeatureMaker, str]:
         """Load the weights and set the networks up; see `ExtractorSource.build`.
 
         Args:
             seat: where.
             tensors: of each stream, and of `FLOW_NETWORK` where that is needed; None: from their files.
+            calibrations: of each stream, for 8 bits; None: from their files.
 
         Raises:
             DeviceError: the device is not there.
@@ -114,21 +118,28 @@ class ExtractorSpec:
         if self.flow is not None:
             flow = make_flow(self.flow, device=device, tensors=tensors.get(FLOW_NETWORK))
         streams = {stream: tensors[stream] for stream in self.recipe.weights}
-        maker = Extractor(self.recipe, streams, device=device, flow=flow, max_pixels=self.max_pixels)
+        maker = Extractor(
+            self.recipe,
+            streams,
+            device=device,
+            flow=flow,
+            max_pixels=self.max_pixels,
+            calibrations=calibrations,
+        )
         return maker, str(device)
 
     def sent(self) -> SentWeights:
-        """This with its weights, for a machine that may not have their files.
+        """This with its weights and calibrations, for a machine that may not have their files.
 
         Raises:
-            WeightsError: weights are missing, damaged, or have changed since the recipe was made.
+            WeightsError: one of them is missing, damaged, or has changed since the recipe was made.
         """
         loaded = self._load()
         arrays = {
             stream: {name: tensor.numpy() for name, tensor in tensors.items()}
             for stream, tensors in loaded.items()
         }
-        return SentWeights(self, arrays)
+        return SentWeights(self, arrays, calibrations_of(self.recipe))
 
     def _load(self) -> dict[str, dict[str, Tensor]]:
         """The tensors of each stream, and of RAFT as `FLOW_NETWORK`, from their files."""
@@ -147,10 +158,12 @@ class SentWeights:
     Attributes:
         spec: all but the weights.
         arrays: of each stream, and of `FLOW_NETWORK` where that is needed.
+        calibrations: of each stream, where the recipe says 8 bits; else empty.
     """
 
     spec: ExtractorSpec
     arrays: Mapping[str, Mapping[str, np.ndarray]]
+    calibrations: Mapping[str, Calibration]
 
     @property
     def recipe(self) -> FeatureRecipe:
@@ -166,7 +179,7 @@ class SentWeights:
             stream: {name: torch.tensor(array) for name, array in arrays.items()}
             for stream, arrays in self.arrays.items()
         }
-        return self.spec.build(seat, tensors)
+        return self.spec.build(seat, tensors, self.calibrations)
 
 
 def _tensors(name: str, sha256: str | None) -> dict[str, Tensor]:
@@ -199,45 +212,3 @@ def flow_config_of(recipe: Mapping[str, Any]) -> FlowConfig:
         f"the optical flow {recipe.get('algorithm')!r} with these parameters cannot be made here",
         hint="a newer ascnet may know it",
     )
-
-
-def n_cores() -> int:
-    """Processor cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells
-        return os.cpu_count() or 1
-
-
-def threads_each(n_workers: int) -> int:
-    """Threads a worker, so that all of them together do not use more than there are cores.
-
-    OMP_NUM_THREADS, where a person has set it, is taken as it is.
-    """
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) > 0 else max(1, n_cores() // n_workers)
-
-
-def default_workers(device: str) -> int:
-    """Worker processes where nobody says how many: one a graphics card, or one for four cores.
-
-    Args:
-        device: as it was asked for. One card that is named has one worker.
-    """
-    if device in ("auto", "cuda"):
-        n_cards = _n_cards()
-        if n_cards or device == "cuda":
-            return max(n_cards, 1)
-    return max(1, n_cores() // 4) if device in ("auto", "cpu") else 1
-
-
-def _n_cards() -> int:
-    """NVIDIA cards that a process may use, without loading torch to ask."""
-    try:
-        n_cards = sum(1 for _ in Path("/proc/driver/nvidia/gpus").iterdir())
-    except OSError:
-        return 0
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return n_cards
-    return min(n_cards, sum(1 for name in visible.split(",") if name.strip() not in ("", "-1")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from extractors.layouts import Place
 from extractors.recipe import FeatureRecipe
 from extractors.store import FORMAT, Dtype, fingerprint
 
+NEW = "new"  # why features are made of which there is nothing
 _SHOWN = 3  # differences between two recipes that are named
 
 # Device, number, size and last change of a file: whether it was replaced since, as this machine sees it.
@@ -42,35 +44,47 @@ class Wanted:
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells a file from one that took its place; None where there is none."""
+    """What tells a file from one that took its place; None where there is none.
+
+    The file is opened: a network file system asks its server only then, and answers other questions from
+    what it remembers.
+    """
     try:
-        status = path.stat()
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            status = os.fstat(number)
+        finally:
+            os.close(number)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def why_make(place: Place, path: Path, wanted: Wanted) -> str:
+def why_make(place: Place, path: Path, wanted: Wanted, *, just_made: bool = False) -> str:
     """Why a video's features are to be made; empty where they are up to date.
 
     Args:
         place: of its features.
         path: the video.
         wanted: what they are to be.
+        just_made: another process made them while this one runs. It has read the video itself, which is not
+            read again for its hash; its size is still compared.
     """
     if wanted.force:
         return "forced"
     try:
         sidecar = json.loads(place.sidecar.read_bytes())
     except FileNotFoundError:
-        return "no sidecar" if any(file.exists() for file in place.data) else "new"
+        return "no sidecar" if any(file.exists() for file in place.data) else NEW
     except OSError as error:
-        return "new" if error.errno == errno.ENAMETOOLONG else "sidecar damaged"
+        return NEW if error.errno == errno.ENAMETOOLONG else "sidecar damaged"
     except ValueError:
         return "sidecar damaged"
     try:
         return (
-            _other_kind(sidecar, wanted) or _damaged(place, sidecar) or _other_video(path, sidecar["source"])
+            _other_kind(sidecar, wanted)
+            or _damaged(place, sidecar)
+            or _other_video(path, sidecar["source"], by_size=just_made)
         )
     except (KeyError, TypeError, AttributeError):
         return "sidecar damaged"
@@ -105,10 +119,10 @@ def _damaged(place: Place, sidecar: Mapping[str, Any]) -> str:
     return ""
 
 
-def _other_video(path: Path, source: Mapping[str, Any]) -> str:
+def _other_video(path: Path, source: Mapping[str, Any], *, by_size: bool) -> str:
     try:
         # The size first: it costs nothing, and most videos that changed have another one.
-        if path.stat().st_size != source["bytes"] or fingerprint(path) != dict(source):
+        if path.stat().st_size != source["bytes"] or not (by_size or fingerprint(path) == dict(source)):
             return "the video changed"
     except OSError as error:
         return f"the video cannot be read: {error.strerror}"

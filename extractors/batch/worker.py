@@ -7,11 +7,12 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Stage
+from extractors.batch.inputs import is_list
+from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Said, Stage, Unfit
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
 from extractors.errors import OptionError, VideoError
 from extractors.store import Dtype, MadeFeatures, fingerprint, write_features
@@ -19,7 +20,7 @@ from extractors.video import check_file
 from weights.atomic import write_error
 from weights.errors import AscnetError, StorageError
 
-Say = Callable[[Ready | Progressed | Ended], None]
+Say = Callable[[Said], None]
 
 _TELL_EVERY_S = 0.2
 _LONGEST = 1000  # characters of an error; a message must fit into a pipe at once
@@ -65,7 +66,7 @@ class Worker:
         self._maker: FeatureMaker | None = None
 
     def do(self, job: Job, say: Say) -> bool:
-        """Go through a job; nothing is raised, every video is said to have ended.
+        """Go through a job; nothing is raised, every video is said to have ended, or the worker to be unfit.
 
         Returns:
             Whether this process can be used again. If not, it must end, and of a job of several videos those
@@ -75,12 +76,13 @@ class Worker:
             try:
                 self._maker, device = self._source.build(self._seat)
             except Exception as error:  # noqa: BLE001 - whatever it is, no video can be begun
-                failure = failure_of(error, "worker", ends_run=True)
-                for item in job.items:
-                    say(Ended(item.video.name, failure, 0.0))
+                say(Unfit(failure_of(error, "worker")))
                 return True
             say(Ready(device))
         for ended in self._all(self._maker, job.items, say):
+            if isinstance(ended.result, Failure) and ended.result.ends_place:
+                say(Unfit(ended.result))
+                return True
             lost = isinstance(ended.result, Failure) and ended.result.ends_worker
             if not lost or len(job.items) == 1:
                 say(ended)
@@ -104,7 +106,7 @@ class Worker:
             source = _Source(item.video.path)
             features = maker.extract(item.video.path, progress=_teller(name, say))
         except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
-            return Ended(name, failure_of(error), time.monotonic() - started)
+            return Ended(name, _failure(error, item), time.monotonic() - started)
         return Ended(name, self._written(item, features, source), time.monotonic() - started)
 
     def _several(self, many: Callable[..., Any], items: Sequence[Item], say: Say) -> Iterator[Ended]:
@@ -117,10 +119,13 @@ class Worker:
             try:
                 sources.append((item, _Source(item.video.path)))
             except Exception as error:  # noqa: BLE001 - as above
-                yield Ended(item.video.name, failure_of(error), time.monotonic() - started)
+                yield Ended(item.video.name, _failure(error, item), time.monotonic() - started)
         all_made = many([item.video.path for item, _ in sources])
         for (item, source), (_, made) in zip(sources, all_made, strict=True):
-            result = failure_of(made) if isinstance(made, Exception) else self._written(item, made, source)
+            if isinstance(made, Exception):
+                result: Made | Failure = _failure(made, item)
+            else:
+                result = self._written(item, made, source)
             yield Ended(item.video.name, result, time.monotonic() - started)
             started = time.monotonic()
 
@@ -186,13 +191,21 @@ def _teller(name: str, say: Say) -> Callable[[float, float | None], None]:
     return tell
 
 
+def _failure(error: Exception, item: Item) -> Failure:
+    """What failed a video that was being read; of a list of videos it is said how to give one."""
+    failure = failure_of(error)
+    if failure.stage == "open" and is_list(item.video.path):
+        return replace(failure, hint=f"if this is a list of videos, give it with --list {item.video.path}")
+    return failure
+
+
 def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool = False) -> Failure:
     """What failed a video, as a record that a person can act on.
 
     Args:
         error: what was raised.
         stage: where; None: where its traceback says.
-        ends_run: no other video would fare better.
+        ends_run: no other video would fare better, wherever.
     """
     known = _as_known(error)
     return Failure(
@@ -201,8 +214,9 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         message=str(known)[:_LONGEST],
         hint=known.hint[:_LONGEST],
         exit_code=known.exit_code,
-        # What was asked for contradicts itself or is not installed: so it is for every video.
-        ends_run=ends_run or isinstance(error, OptionError),
+        ends_run=ends_run,
+        # What was asked for contradicts itself or is not installed here: so it is for every video.
+        ends_place=isinstance(error, OptionError),
         ends_worker=_is_gpu_error(error),
     )
 

@@ -7,9 +7,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 
 from ascnet_cli.datasets.features import FeatureFolder
 from extractors.batch import estimate
+from extractors.batch.jobs import Failure, Job, Withdrawn
 from tests.cli_tools import action_video, ascnet, stand_in_network
 from tests.extraction_tools import BOTH, RGB, ROOT, InlineEngine, PlainSource, contents
 from tests.synthetic import make_video
@@ -51,7 +53,7 @@ def test_a_batch_from_its_beginning_to_its_end(extract, videos):
     ran = extract("videos")
     assert ran.code == 3
     assert ran.out == ""
-    assert ran.err.splitlines()[:2] == [
+    assert ran.errors[:2] == [
         "1 other file in the folders passed over (links to folders, too)",
         "2 videos to do (2 new), 0 up to date",
     ]
@@ -62,6 +64,8 @@ def test_a_batch_from_its_beginning_to_its_end(extract, videos):
 
     ran = extract("videos", "--json")
     assert ran.code == 3
+    assert "1 video to do (1 failed before), 1 up to date" in ran.errors
+    assert ran.json["videos"][1]["reason"] == "failed before: not a readable video"
     assert ran.errors[-1] == "0 of 2 videos done, 1 up to date, 1 failed: see features/failures.jsonl"
     assert {name: ran.json[name] for name in ("done", "up_to_date", "failed", "out")} == {
         "done": 0,
@@ -84,6 +88,64 @@ def test_a_batch_from_its_beginning_to_its_end(extract, videos):
 
 def test_no_input_that_succeeds_is_4(extract, videos):
     assert extract("videos/sub").code == 4
+
+
+def test_nothing_to_do_is_said_so_and_earlier_failures_are_pointed_at(extract, videos):
+    extract("videos")
+    assert extract("videos/a.mp4").errors[-1] == (
+        "nothing to do, the video is up to date: features; others failed before: see features/failures.jsonl"
+    )
+    (videos / "videos" / "sub" / "bad.mp4").unlink()
+    make_video(videos / "videos" / "b.mp4", n_frames=8)
+    (videos / "features" / "failures.jsonl").unlink()
+    extract("videos")
+    assert extract("videos").errors[-1] == "nothing to do, all 2 videos are up to date: features"
+
+
+def test_a_path_that_is_mistyped_says_so_and_the_others_are_done(extract, videos):
+    ran = extract("videos/a.mp4", "videoz/b.mp4")
+    assert ran.code == 3
+    (line,) = (line for line in ran.errors if line.startswith("failed"))
+    assert line.startswith("failed: b.mp4: no such file; hint: videoz/b.mp4 does not exist")
+    assert ran.errors[-1] == "1 of 2 videos done, 1 failed: see features/failures.jsonl"
+
+
+def test_a_list_that_is_given_as_a_video_is_told_how_it_is_given(extract, videos):
+    (videos / "paths.txt").write_text("# all of them\nvideos/a.mp4\n")
+    ran = extract("paths.txt")
+    assert ran.code == 4
+    assert "hint: if this is a list of videos, give it with --list paths.txt" in ran.err
+    ran = extract("--list", "paths.txt")
+    assert ran.errors[-1] == "1 of 1 video done: features; others failed before: see features/failures.jsonl"
+
+
+def test_the_device_is_checked_before_anything_is_looked_at(extract, videos):
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    ran = extract("videos", "nowhere", "--device", "cuda")
+    assert ran.code == 2
+    assert ran.err.splitlines()[0].startswith("error: cuda was asked for")
+    assert len(ran.err.splitlines()) == 2
+    assert "unknown device 'gpu'" in extract("videos", "--device", "gpu").err
+    assert not (videos / "features").exists()
+
+
+def test_what_was_passed_over_is_not_said_before_an_error(extract, videos):
+    ran = extract("videos", "--dtype", "int8")
+    assert ran.err.splitlines()[0].startswith("error: ")
+
+
+def test_a_place_where_no_worker_begins_is_warned_of(extract, videos):
+    events = [Withdrawn(Job(()), (), Failure("worker", "X", "its card is broken", "look"), "node7", True)]
+    with mock.patch.object(InlineEngine, "events", lambda self, _s, real=InlineEngine.events: (
+        [events.pop()] if events else real(self, _s)
+    )):  # fmt: skip
+        ran = extract("videos/a.mp4")
+    assert ran.code == 0
+    assert (
+        "warning: a worker on node7 cannot begin, the others do its part: its card is broken; hint: look"
+        in ran.errors
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +195,46 @@ def test_a_dry_run_writes_nothing_and_says_what_it_takes(extract, videos):
     assert "(by 1 of 2 headers)" in ran.out
     assert "an estimate from 0.8 s of your videos" in ran.out
     assert not (videos / "features").exists()
+
+
+def test_a_dry_run_says_what_it_does_on_standard_error(extract, videos):
+    ran = extract("videos", "--dry-run")
+    assert ran.errors[-5:] == [
+        "looking at 2 videos ...",
+        "reading how long they are ...",
+        "measuring the rate: loading the networks ...",
+        "measuring the rate on a.mp4 ...",
+        "measuring the rate on sub/bad.mp4 ...",
+    ]
+
+
+def test_a_dry_run_ends_as_the_run_would_where_there_is_no_room(extract, videos):
+    with mock.patch("extractors.batch.folder.free_bytes", return_value=100):
+        ran = extract("videos", "--dry-run")
+    assert ran.code == 6
+    assert "0.0 MB needed in features, 0.0 MB free" in ran.out
+    assert "are needed and" in ran.err
+    with mock.patch("extractors.batch.folder.free_bytes", return_value=100):
+        assert extract("videos", "--dry-run", "--json").json["free_bytes"] == 100
+
+
+@pytest.mark.parametrize("out", ["/proc/features", "file/features", "file"])
+def test_a_dry_run_ends_as_the_run_would_where_nothing_can_be_written(extract, videos, out):
+    (videos / "file").touch()
+    ran = extract("videos", "--dry-run", "--out", out)
+    assert (ran.code, ran.out) == (2, "")
+    assert "measuring" not in ran.err
+    assert sorted(path.name for path in videos.iterdir()) == ["file", "videos"]
+
+
+def test_a_dry_run_of_what_failed_says_so(extract, videos):
+    extract("videos")
+    ran = extract("videos", "--dry-run")
+    assert ran.out.splitlines()[:2] == [
+        "sub/bad.mp4: failed before: not a readable video",
+        "1 video to do (1 failed before), 1 up to date",
+    ]
+    assert "no time estimate: no video that was tried can be read" in ran.out
 
 
 def test_a_dry_run_as_json(extract, videos):
@@ -203,7 +305,7 @@ def test_other_layouts_are_read_by_the_data_sets_readers(extract, tmp_path, layo
         assert found.load().shape == (3, 2048)
         same = own.find(video) or own.find(f"train/{video}") or own.find(f"test/{video}")
         np.testing.assert_array_equal(found.load(), same.load())
-    assert "2 up to date" in extract("in", "--layout", layout, recipe=BOTH).errors[-1]
+    assert "all 2 videos are up to date" in extract("in", "--layout", layout, recipe=BOTH).errors[-1]
 
 
 def test_detect_finds_what_extract_made_and_the_other_way_round(tmp_path):
@@ -216,7 +318,7 @@ def test_detect_finds_what_extract_made_and_the_other_way_round(tmp_path):
         assert ran.code == 0
         assert [("from kept features" in line) for line in ran.errors[:2]] == [True, False]
         ran = ascnet("extract", "videos", "--out", "kept", "--for-model", "kinetics400")
-        assert ran.errors[-1] == "0 of 2 videos done, 2 up to date: kept"
+        assert ran.errors[-1] == "nothing to do, all 2 videos are up to date: kept"
         own = ascnet("extract", "videos", "--out", "own", "--for-model", "kinetics400")
         assert own.code == 0
     assert contents(tmp_path / "own") == contents(tmp_path / "kept")

@@ -48,6 +48,7 @@ def test_for_a_checkpoint_by_its_path():
         ({"backbone": "i3d_r50"}, OptionError, "no weights of i3d_r50"),
         ({"backbone": "i3d_r50", "weights_rgb": KINETICS_WEIGHTS}, OptionError, "weights of i3d"),
         ({"weights_rgb": "nowhere.safetensors"}, WeightsError, "nowhere.safetensors"),
+        ({"weights_rgb": "i3d-rgb-kinetics"}, OptionError, "i3d-rgb-kinetics: neither"),
         ({"weights_rgb": "raft-small"}, OptionError, "raft"),
     ],
 )
@@ -65,7 +66,10 @@ def test_a_model_and_a_choice_contradict_each_other(choice):
 
 def test_a_model_that_is_none(tmp_path):
     with pytest.raises(CheckpointError, match="no model"):
+        extractor_spec(Choices(), for_model="runs/nothing")
+    with pytest.raises(OptionError, match="no model 'nothing'") as caught:
         extractor_spec(Choices(), for_model="nothing")
+    assert "kinetics400, mocap" in caught.value.hint
     with pytest.raises(CheckpointError, match="not an ASC-Net checkpoint"):
         extractor_spec(Choices(), for_model=str(entry(KINETICS_WEIGHTS).path))
 

@@ -596,8 +596,29 @@ def test_small_pictures_are_refused(size: tuple[int, int], tmp_path: Path) -> No
     refused(make_video(tmp_path / "v.mp4", n_frames=2, size=size), "too small: at least 8x8")
 
 
-def test_ribbons_are_not_blown_up(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "v.mkv", n_frames=1, size=(8, 8192), codec=synthetic.FFV1)
+@pytest.mark.parametrize("size", [(16, 8100), (8100, 16), (16, 260)])
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_ribbons_are_not_blown_up(size: tuple[int, int], decoder: str, tmp_path: Path) -> None:
+    if decoder == "decord":
+        pytest.importorskip("decord")
+    path = make_video(tmp_path / "v.mp4", n_frames=1, size=size)
+    refusal = refused(path, "may be 16 times the shorter one", short_side=256, decoder=decoder)
+    assert "crop" in refusal.hint
+    assert watch(path, short_side=None).pictures[0].shape == (size[1], size[0], 3)
+
+
+def test_the_longest_ribbon_that_is_read_keeps_its_shape(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.mp4", n_frames=1, size=(16, 256))
+    assert watch(path, short_side=256).pictures[0].shape == (4096, 256, 3)
+
+
+def test_a_ribbon_by_its_pixels_shape_is_one_too(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.mp4", n_frames=1, size=(16, 128), pixel_aspect=Fraction(1, 4))
+    refused(path, "16x512 is too long and narrow", short_side=256)
+
+
+def test_pictures_that_become_ribbons_are_refused(tmp_path: Path) -> None:
+    path = synthetic.make_growing(tmp_path / "growing.mkv", [(96, 72), (16, 640)], frames_each=8)
     refused(path, "too long and narrow", short_side=256)
 
 

@@ -45,6 +45,15 @@ def test_another_machines_file_stays_for_a_day(tmp_path, dead_pid):
     assert list(tmp_path.iterdir()) == [fresh]
 
 
+def test_of_another_machine_processes_that_are_known_to_be_over_leave_nothing(tmp_path, dead_pid):
+    left = tmp_path / f".ascnet-00000000-{dead_pid}-00000001.tmp"
+    others = tmp_path / f".ascnet-00000001-{dead_pid}-00000001.tmp"
+    for file in (left, others):
+        file.touch()
+    assert sweep(tmp_path, {("00000000", dead_pid)}) == 1
+    assert list(tmp_path.iterdir()) == [others]
+
+
 @pytest.mark.parametrize("name", ["a.tmp", ".ascnet-1-0badcafe.tmp", "features.npy", ".ascnet-x.tmp"])
 def test_files_that_are_not_ours_stay(tmp_path, name):
     (tmp_path / name).touch()

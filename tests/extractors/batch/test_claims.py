@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,42 @@ def test_a_claim_that_outlived_its_work_is_cleared_if_its_owner_is_dead(tmp_path
         assert sorted(path.name for path in tmp_path.iterdir()) == [
             "alive.claim", "elsewhere.claim", "other.claim",
         ]  # fmt: skip
+
+
+def test_another_machines_claim_is_cleared_when_it_stands_still(tmp_path, clock):
+    still, moving, file = (tmp_path / f"{name}.claim" for name in ("still", "moving", "file"))
+    file.write_text("somebody's file")
+    with Claims(takeover_s=60.0, clock=clock) as claims:
+        for beat in range(4):
+            write_claim(still)
+            write_claim(moving, beat=f"{beat:012d}")
+            for path in (still, moving, file):
+                claims.clear(path)
+            clock.now_s += 25.0
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file.claim", "moving.claim"]
+
+
+def test_what_was_seen_at_the_beginning_is_cleared_at_the_end(tmp_path, clock):
+    path = tmp_path / "a.claim"
+    write_claim(path)
+    prepared = Claims(takeover_s=60.0, clock=clock)
+    prepared.clear(path)
+    with prepared:
+        assert path.exists()
+        clock.now_s = 61.0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_that_nobody_waits_for_goes_after_a_day_by_the_clock_of_the_disk(tmp_path, clock):
+    path, file = tmp_path / "a.claim", tmp_path / "file.claim"
+    write_claim(path)
+    file.write_text("somebody's file")
+    for days, left in ((0.9, ["a.claim", "file.claim"]), (1.1, ["file.claim"])):
+        for old in (path, file):
+            at_s = time.time() - days * 86_400
+            os.utime(old, (at_s, at_s))
+            Claims(clock=clock).clear(old)
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == left
 
 
 def test_a_folder_that_cannot_be_is_an_error(tmp_path):

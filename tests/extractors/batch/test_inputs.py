@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from extractors.batch.inputs import gather, read_list
+from extractors.batch.inputs import gather, is_list, read_list
 from extractors.errors import OptionError, VideoError
 
 
@@ -64,6 +64,40 @@ def test_nothing_found_says_what_was_looked_for(tree):
 def test_a_list_has_a_path_a_line_or_zero_bytes(tree, data):
     (tree / "list").write_bytes(data)
     assert list(read_list(str(tree / "list"))) == ["a.mp4", "sub/b c.mp4"]
+
+
+def test_a_line_of_a_list_may_be_a_comment_but_no_file_is_passed_over(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    (tree / "#1.mp4").touch()
+    (tree / "list").write_text("# the first ones\na.mp4\n#1.mp4\n#2.mp4\n./#3.mp4\n")
+    assert list(read_list("list")) == ["a.mp4", "#1.mp4", "./#3.mp4"]
+    (tree / "list").write_bytes(b"a.mp4\0#2.mp4\0")
+    assert list(read_list("list")) == ["a.mp4", "#2.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"nowhere/a.mp4\nb.mp4\n", True),
+        (b"# mine\n\nsub\n", True),
+        (b"a.mp4\0b.mp4\0", True),
+        (b"text", False),
+        (b"", False),
+        (b"\x00\x00\x00\x20ftypisom", False),
+        (b"\xff\xfe.mp4\n", False),
+        (b"a\tb.mp4", False),
+    ],
+)
+def test_a_list_is_told_from_a_video(tree, monkeypatch, content, found):
+    monkeypatch.chdir(tree)
+    (tree / "list").write_bytes(content)
+    assert is_list(tree / "list") == found
+
+
+def test_a_pipe_is_no_list_and_is_not_opened(tree):
+    os.mkfifo(tree / "pipe")
+    assert not is_list(tree / "pipe")
+    assert not is_list(tree / "nowhere")
 
 
 def test_a_list_with_zero_bytes_keeps_line_ends_in_names(tree):

@@ -5,13 +5,13 @@ import time
 import pytest
 
 from extractors.batch.engine import TimeLimit, time_limit
-from extractors.batch.jobs import Broken, Ended, Job, Ready
+from extractors.batch.jobs import Broken, Ended, Job, Ready, Withdrawn
 from extractors.batch.local import LocalEngine
+from extractors.batch.machine import threads_each
 from extractors.batch.plan import items_of
-from extractors.batch.source import threads_each
 from extractors.batch.worker import Orders
 from extractors.errors import DeviceError
-from tests.extraction_tools import PlainSource, contents, extract_all, videos_of
+from tests.extraction_tools import PickySource, PlainSource, contents, extract_all, videos_of
 from tests.synthetic import make_video
 from weights.errors import AscnetError
 
@@ -106,6 +106,51 @@ def test_a_device_that_is_not_there_is_an_error_with_its_own_code(videos, tmp_pa
     assert contents(tmp_path / "out") == {}
 
 
+def picky(how, *bad_seats, n_workers=2, limit=TimeLimit(), clock=time.monotonic):  # noqa: B008 - frozen
+    source = PickySource(bad_seats=bad_seats, how=how)
+    return LocalEngine(source, Orders(), n_workers=n_workers, n_threads=1, limit=limit, clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("error", "its card is broken"),
+        ("hang", "a worker was not ready after 900 s"),
+        pytest.param("option", "decord is not installed", marks=pytest.mark.slow),
+        pytest.param("die", "a worker was killed (signal 9)", marks=pytest.mark.slow),
+    ],
+)
+def test_where_one_worker_cannot_begin_the_others_do_its_part(videos, tmp_path, how, words):
+    told = []
+
+    def clock():  # a quarter of an hour later once the good one is ready
+        late = how == "hang" and any(isinstance(event, Ready) for event in told)
+        return time.monotonic() + 1000 * late
+
+    engine = picky(how, 0, limit=TimeLimit(1e6), clock=clock)
+    outcomes = extract_all(videos("a", "b", "c"), tmp_path / "out", engine, watch=told.append)
+    assert set(messages(outcomes).values()) == {"done"}
+    (withdrawn,) = (event for event in told if isinstance(event, Withdrawn))
+    assert words in withdrawn.failure.message
+    assert len(engine._seats) == 1
+    assert "failures.jsonl" not in contents(tmp_path / "out")
+
+
+@pytest.mark.parametrize("how", ["error", pytest.param("option", marks=pytest.mark.slow)])
+def test_where_no_worker_can_begin_the_run_ends_and_no_video_is_blamed(videos, tmp_path, how):
+    with pytest.raises(AscnetError) as caught:
+        extract_all(videos("a", "b"), tmp_path / "out", picky(how, 0, 1))
+    assert (caught.value.exit_code, bool(caught.value.hint)) == (2, True)
+    assert contents(tmp_path / "out") == {}
+
+
+def test_a_worker_that_never_begins_does_not_fail_video_after_video(videos, tmp_path):
+    engine = picky("hang", 0, n_workers=1, limit=TimeLimit(start_s=1.0))
+    with pytest.raises(AscnetError, match="not ready after 1 s"):
+        extract_all(videos("a", "b"), tmp_path / "out", engine)
+    assert contents(tmp_path / "out") == {}
+
+
 @pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(videos, tmp_path):
     folder = videos(*"abcdefgh")
@@ -135,7 +180,7 @@ def test_limits_grow_with_the_video_unless_they_are_said():
 
 def test_threads_do_not_oversubscribe(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("extractors.batch.source.n_cores", lambda: 8)
+    monkeypatch.setattr("extractors.batch.machine.n_cores", lambda: 8)
     assert [threads_each(n) for n in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_each(8) == 3

@@ -3,9 +3,13 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from extractors.batch import state
+from extractors.batch.failures import failed_before
 from extractors.batch.jobs import Video
 from extractors.batch.plan import items_of, make_plan
 from extractors.batch.state import Wanted, differences
@@ -134,6 +138,34 @@ def test_reasons_are_counted(tmp_path):
     (tmp_path / "out" / "b.mp4.npy").touch()
     plan = make_plan(items_of(videos_of(tmp_path / "in"), tmp_path / "out", "ascnet"), WANTED)
     assert plan.reasons() == {"new": 2, "no sidecar": 1}
+
+
+def test_what_failed_before_says_so_and_is_tried_again(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.mp4").write_bytes(b"x")
+    extract_all(tmp_path / "in", tmp_path / "out")
+    make_video(tmp_path / "in" / "c.mp4", n_frames=8)
+    items = items_of(videos_of(tmp_path / "in"), tmp_path / "out", "ascnet")
+    plan = make_plan(items, WANTED, failed=failed_before(tmp_path / "out"))
+    assert {task.item.video.name: task.reason for task in plan.to_do} == {
+        "a.mp4": "failed before: not a readable video",
+        "b.mp4": "failed before: not a readable video",
+        "c.mp4": "new",
+    }
+    assert plan.reasons() == {"failed before": 2, "new": 1}
+
+
+def test_a_file_is_opened_to_be_told_from_another(tmp_path, monkeypatch):
+    """What a network file system remembers of a file may be old; it asks its server when one opens it."""
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    seen = state.stamp(path)
+    monkeypatch.setattr(Path, "stat", mock.Mock(side_effect=FileNotFoundError))
+    assert state.stamp(path) == seen is not None
+    assert state.stamp(tmp_path / "nowhere") is None
+    os.mkfifo(tmp_path / "pipe")
+    assert state.stamp(tmp_path / "pipe") is not None  # and nobody waits
 
 
 def refused(folder, *names, layout="ascnet", out="out"):

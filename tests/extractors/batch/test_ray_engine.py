@@ -6,14 +6,16 @@ import threading
 
 import pytest
 
-from extractors.batch.engine import time_limit
-from extractors.batch.jobs import Progressed, Ready
+from extractors.batch.engine import TimeLimit, time_limit
+from extractors.batch.jobs import Progressed, Ready, Withdrawn
 from extractors.batch.local import LocalEngine
-from extractors.batch.ray_engine import RayEngine, RayOptions
+from extractors.batch.ray_cluster import RayOptions
+from extractors.batch.ray_engine import RayEngine
 from extractors.batch.worker import Orders
-from extractors.errors import OptionError
-from tests.extraction_tools import PlainSource, contents, extract_all, until
+from extractors.errors import DeviceError, OptionError
+from tests.extraction_tools import PickySource, PlainSource, contents, extract_all, until
 from tests.synthetic import make_video
+from weights.errors import AscnetError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
@@ -149,6 +151,58 @@ def test_a_node_that_is_taken_away_in_the_middle_loses_nothing(cluster, videos, 
     assert removed
     assert all_done(outcomes)
     assert contents(tmp_path) == wanted
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("error", "its card is broken"),
+        ("option", "decord is not installed"),
+        ("hang", "not ready after 20 s"),
+        ("die", "workers are lost"),
+    ],
+)
+def test_a_node_on_which_no_worker_can_begin_is_left_out(cluster, videos, wanted, tmp_path, how, words):
+    seen = []
+    engine = RayEngine(
+        PickySource(bad_node=cluster.nodes_for_tasks[0].node_id, how=how),
+        Orders(),
+        options=RayOptions(cluster.address, n_cpus=1, n_gpus=0.0),
+        limit=TimeLimit(start_s=20.0),
+    )
+    outcomes = extract_all(videos, tmp_path, engine, watch=seen.append)
+    assert all_done(outcomes)
+    assert contents(tmp_path) == wanted
+    (withdrawn,) = (event for event in seen if isinstance(event, Withdrawn))
+    assert words in withdrawn.failure.message
+    assert withdrawn.place
+
+
+def test_where_no_node_can_begin_the_run_ends(cluster, videos, tmp_path):
+    engine = RayEngine(
+        PlainSource(error=DeviceError("no such card", hint="use the cpu")),
+        Orders(),
+        options=RayOptions(cluster.address, n_cpus=1, n_gpus=0.0),
+        limit=time_limit(None, flow=False),
+    )
+    with pytest.raises(AscnetError, match="no such card") as caught:
+        extract_all(videos, tmp_path, engine)
+    assert (caught.value.exit_code, caught.value.hint) == (2, "use the cpu")
+    assert contents(tmp_path) == {}
+
+
+def test_what_tasks_elsewhere_left_half_written_is_swept_up(cluster, videos, tmp_path):
+    """As of another machine: by its name alone nobody here could tell that its process has ended."""
+    engine = engine_of(cluster)
+    engine._owners.add(("0badcafe", 4711))
+    left = tmp_path / ".ascnet-0badcafe-4711-00000001.tmp"
+    left.touch()
+    others = tmp_path / ".ascnet-0badcafe-4712-00000001.tmp"
+    others.touch()
+    extract_all(videos, tmp_path, engine)
+    assert not left.exists()
+    assert others.exists()
+    assert len(engine._owners) > 1  # the tasks have said who they are
 
 
 def test_a_task_that_no_node_can_hold_is_refused(cluster):

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from extractors.batch import state
 from extractors.batch.claims import Claims
 from extractors.batch.jobs import Broken, Failure, Job, Progressed, Video
 from extractors.batch.plan import items_of, make_plan
@@ -240,6 +241,25 @@ def test_what_another_process_has_claimed_is_waited_for(videos, tmp_path):
     assert outcomes["a.mp4"].state == "up_to_date"
     assert outcomes["a.mp4"].by_other
     assert [job.names for job in engine.jobs] == [("bad.mp4",), ("sub/b.mp4",)]
+
+
+def test_what_another_process_has_made_since_is_not_read_again(videos, tmp_path, monkeypatch):
+    """The other one has read the video; its features are read, and the video's size is compared."""
+    made, out = tmp_path / "made", tmp_path / "out"
+    extract_all(videos, made)
+    (out / "sub").mkdir(parents=True)
+    plan = make_plan(items_of(videos_of(videos), out, "ascnet"), WANTED)
+    for name in ("a.mp4.npy", "a.mp4.json", "sub/b.mp4.npy", "sub/b.mp4.json"):
+        (made / name).rename(out / name)
+    changed = videos / "sub" / "b.mp4"
+    make_video(changed, n_frames=30)
+    read = []
+    fingerprint = state.fingerprint
+    monkeypatch.setattr(state, "fingerprint", lambda path: read.append(path) or fingerprint(path))
+    outcomes = {outcome.video: outcome for outcome in run_plan(plan, InlineEngine(), out, WANTED)}
+    assert outcomes["a.mp4"].by_other
+    assert outcomes["sub/b.mp4"].state == "done"
+    assert set(read) == {out / "a.mp4.npy", out / "sub" / "b.mp4.npy"}
 
 
 def test_what_another_process_failed_at_is_not_tried_again(videos, tmp_path):
