@@ -4,8 +4,8 @@ r"""Segments as chapters in FFmpeg's metadata format (.ffmeta).
 
 A chapter a segment, by start, titled `label (0.73)`; the file's `title` is the video's name. Segments that
 overlap or leave gaps are chapters that do so: mkv keeps them as they are; mp4, and most players, know only
-where a chapter begins, and let it run on to the next. Times have milliseconds, scores two decimals. One file is
-one video.
+where a chapter begins, and let it run on to the next. Times have milliseconds, scores two decimals. One file
+is one video.
 Format: https://ffmpeg.org/ffmpeg-formats.html, "Metadata".
 """
 
