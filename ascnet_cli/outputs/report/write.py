@@ -16,7 +16,18 @@ from ascnet_cli.outputs.report.page import VideoPage, document
 from ascnet_cli.outputs.text import unique_videos, utf8
 from weights.atomic import replacing, write_error
 
-_PAGE_SCRIPTS = ("page.js",)
+_PAGE_SCRIPTS = (
+    "shared.js",
+    "model.js",
+    "csv.js",
+    "player.js",
+    "table.js",
+    "lanes.js",
+    "drawing.js",
+    "timeline.js",
+    "keys.js",
+    "page.js",
+)
 _PAGE_STYLES = ("base.css", "page.css")
 _INDEX_SCRIPTS = ("index.js",)
 _INDEX_STYLES = ("base.css", "index.css")
