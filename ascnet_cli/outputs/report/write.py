@@ -13,6 +13,7 @@ from ascnet_cli.outputs.report.html import render
 from ascnet_cli.outputs.report.index import index_document
 from ascnet_cli.outputs.report.media import check_embeddable, media_of, relative_url
 from ascnet_cli.outputs.report.page import VideoPage, document
+from ascnet_cli.outputs.report.thumbnail import thumbnail
 from ascnet_cli.outputs.text import unique_videos, utf8
 from weights.atomic import replacing, write_error
 
@@ -29,7 +30,7 @@ _PAGE_SCRIPTS = (
     "page.js",
 )
 _PAGE_STYLES = ("base.css", "page.css")
-_INDEX_SCRIPTS = ("index.js",)
+_INDEX_SCRIPTS = ("shared.js", "index.js")
 _INDEX_STYLES = ("base.css", "index.css")
 
 
@@ -141,7 +142,7 @@ def _index_text(
     title: str | None,
 ) -> str:
     urls = [relative_url(page, path) for page in written]
-    data = index_document(pages, urls, [""] * len(pages), styles, tiou)
+    data = index_document(pages, urls, [thumbnail(page.video, page.result) for page in pages], styles, tiou)
     return render(
         "index.html",
         scripts=_INDEX_SCRIPTS,

@@ -63,6 +63,7 @@ class Drawing {
       }
     }
     pen.restore();
+    if (block.curveY !== undefined) this.thresholds(pen, block, view);
     pen.fillStyle = this.colours.line;
     pen.fillRect(0, block.bottom - 1, view.right, 1);
   }
@@ -139,13 +140,8 @@ class Drawing {
   }
 
   curve(pen, block, view) {
-    const { times, top, alphas, betas } = this.model.curves;
     const isAttention = block.label < 0;
-    const scale = CURVE / (isAttention ? 1 : top);
-    const base = block.curveY + CURVE;
-    const height = (value) => base - Math.min(value * scale, CURVE);
-    pen.fillStyle = this.colours.shade;
-    this.trace(pen, times, block.curve, view, height, base);
+    this.trace(this.model.curves.times, block.curve, view, this.height(block), block.curveY + CURVE);
     pen.fillStyle = isAttention ? this.colours.muted : this.fill(pen, block.label);
     pen.globalAlpha = isAttention ? 0.35 : 0.5;
     pen.fill(this.area);
@@ -153,11 +149,16 @@ class Drawing {
     pen.strokeStyle = this.colours.text;
     pen.lineWidth = 1;
     pen.stroke(this.line);
-    this.thresholds(pen, isAttention ? betas : alphas, isAttention ? "β" : "α", view, height);
+  }
+
+  // From a value of a curve to its place on the canvas.
+  height(block) {
+    const scale = CURVE / (block.label < 0 ? 1 : this.model.curves.top);
+    return (value) => block.curveY + CURVE - Math.min(value * scale, CURVE);
   }
 
   // The curve as a path: every row where there is room, else the least and the most of each pixel.
-  trace(pen, times, values, view, height, base) {
+  trace(times, values, view, height, base) {
     const first = Math.max(0, placeBefore(times, view.from));
     const last = Math.min(times.length - 1, placeBefore(times, view.to) + 1);
     const points = [];
@@ -185,43 +186,39 @@ class Drawing {
     this.area.closePath();
   }
 
-  thresholds(pen, thresholds, letter, view, height) {
+  // Many thresholds are a band, and its bounds say enough. Their values stand left of the curve, where there
+  // is room, so that they hide nothing.
+  thresholds(pen, block, view) {
+    const { alphas, betas } = this.model.curves;
+    const [thresholds, letter] = block.label < 0 ? [betas, "β"] : [alphas, "α"];
+    const height = this.height(block);
     if (!thresholds.length) return;
     const [low, high] = [Math.min(...thresholds), Math.max(...thresholds)];
-    pen.strokeStyle = this.colours.bad;
+    const lines = thresholds.length > 4 ? [low, high] : thresholds;
+    pen.fillStyle = pen.strokeStyle = this.colours.muted;
     pen.lineWidth = 1;
+    if (lines !== thresholds) {
+      pen.globalAlpha = 0.1;
+      pen.fillRect(view.left, height(high), view.right - view.left, height(low) - height(high));
+      pen.globalAlpha = 1;
+    }
     pen.setLineDash([5, 4]);
-    const line = (value) => {
+    pen.beginPath();
+    for (const value of lines) {
       const y = Math.round(height(value)) + 0.5;
-      pen.beginPath();
       pen.moveTo(view.left, y);
       pen.lineTo(view.right, y);
-      pen.stroke();
-      return y;
-    };
-    const near = height(low) - height(high) < 11;
-    const [bottom, upper] = [line(low), line(high)];
-    pen.setLineDash([]);
-    // Many thresholds are a band, and its bounds say enough.
-    if (thresholds.length > 4) {
-      pen.fillStyle = this.colours.bad;
-      pen.globalAlpha = 0.07;
-      pen.fillRect(view.left, upper, view.right - view.left, bottom - upper);
-      pen.globalAlpha = 1;
-    } else {
-      pen.setLineDash([5, 4]);
-      thresholds.forEach(line);
-      pen.setLineDash([]);
     }
-    pen.font = "10px system-ui, sans-serif";
-    pen.textBaseline = "bottom";
-    pen.fillStyle = this.colours.bad;
-    const write = (text, y) => pen.fillText(text, view.right - pen.measureText(text).width - 4, y);
-    if (low === high) write(`${letter} ${low}`, bottom - 1);
-    else if (near) write(`${letter} ${low} – ${high}`, upper - 1);
-    else {
-      write(`${letter} ${low}`, bottom - 1);
-      write(`${letter} ${high}`, Math.max(upper - 1, height(1) + 11));
+    pen.stroke();
+    pen.setLineDash([]);
+    const text = `${letter} ${low === high ? low : `${low} – ${high}`}`;
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    const width = pen.measureText(text).width;
+    if (view.left) {
+      pen.fillText(text, view.left - width - 8, (height(low) + height(high)) / 2);
+    } else {
+      pen.fillText(text, view.right - width - 6, block.top + 13);
     }
   }
 }

@@ -93,7 +93,7 @@ class Table {
   }
 
   gap(n) {
-    const cell = make("td", { colSpan: this.columns.length });
+    const cell = make("td"); // a `colspan` would make a column of one that is hidden
     cell.style.height = `${n * ROW_HEIGHT}px`;
     const row = make("tr", { className: "gap" }, cell);
     row.setAttribute("aria-hidden", "true");

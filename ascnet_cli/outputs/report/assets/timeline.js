@@ -59,8 +59,12 @@ class Timeline {
     this.width = this.box.clientWidth;
     const narrow = this.width < NARROW;
     this.left = narrow ? 0 : GUTTER;
+    // Below each other, so that a time lies at one place on both.
+    this.overview.style.width = `${this.width - this.left}px`;
+    this.overview.style.marginLeft = `${this.left + 1}px`;
     this.lanes.layout(element("curves").checked, narrow ? 20 : 0);
-    const visible = Math.min(this.lanes.height, Math.min(window.innerHeight * 0.64, 720));
+    // On a phone the page scrolls, not a box inside it, as far as a canvas can be made that tall.
+    const visible = Math.min(this.lanes.height, narrow ? 2000 : Math.max(280, Math.min(window.innerHeight * 0.64, 720)));
     this.visible = visible;
     this.scroller.style.height = `${visible}px`;
     this.canvas.style.height = `${visible}px`;
