@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
@@ -32,6 +33,8 @@ ENCODER = {
 }
 # The index comes first, so that a browser plays a file that it has only the beginning of.
 MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
+MADE_HERE = "made by ascnet"  # a file's comment, by which a later run knows that it may replace it
+_MP4 = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2", "protocol_whitelist": "file"}
 _LIMITED_RANGE = 1
 _FINEST_TICK = Fraction(1, 1_000_000)
 _TICK = Fraction(1, 90_000)  # where a file's own is too fine, or says nothing
@@ -48,6 +51,15 @@ def format_of(path: Path) -> str:
             f"{path}: a video is written as {', '.join(FORMATS)}", hint="give the file one of these endings"
         )
     return FORMATS[path.suffix.lower()]
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a video is one that ascnet wrote, by what it says of itself."""
+    try:
+        with av.open(f"file:{path}", options=_MP4, metadata_errors="replace") as container:
+            return container.metadata.get("comment") == MADE_HERE
+    except (av.error.FFmpegError, OSError, ValueError):
+        return False
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -96,6 +108,7 @@ def writing(
         replacing(path) as file,
         av.open(f"file:{file.name}", "w", format=muxer, options=MUXER) as output,
     ):
+        output.metadata["comment"] = MADE_HERE
         stream = output.add_stream("libx264", rate=rate, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = *size, PIXEL_FORMAT
         context = stream.codec_context
