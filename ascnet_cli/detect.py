@@ -9,7 +9,6 @@ Nothing here prints; progress leaves through a callable, and a video that fails 
 
 from __future__ import annotations
 
-import difflib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from ascnet_cli.errors import (
     VideoError,
 )
 from ascnet_cli.inputs import FEATURE_ENDING, VideoInput
+from ascnet_cli.labels import find_labels
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.outputs.curves import Curves, classes_that_matter
 from ascnet_cli.segments import VideoDetections
@@ -104,29 +104,6 @@ class _Material:
     report: DecodeReport
     warnings: tuple[str, ...] = ()
     kept: bool = False
-
-
-def find_labels(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The model's own spelling of labels; capitals and underscores make no difference.
-
-    Raises:
-        OptionError: a label that the model does not have, with those that it may mean.
-    """
-    by_folded = {_folded(label): label for label in known}
-    for label in wanted:
-        if label not in known and _folded(label) not in by_folded:
-            near = [name for name in by_folded if _folded(label) in name][:5]
-            near = near or difflib.get_close_matches(_folded(label), by_folded, n=3, cutoff=0.5)
-            names = " or ".join(repr(by_folded[name]) for name in near)
-            raise OptionError(
-                f"the model has no class {label!r}",
-                hint=f"did you mean {names}?" if names else f"it has {len(known)} classes, as it spells them",
-            )
-    return tuple(label if label in known else by_folded[_folded(label)] for label in wanted)
-
-
-def _folded(label: str) -> str:
-    return label.casefold().replace("_", " ")
 
 
 def check_features_folder(folder: Path) -> None:
