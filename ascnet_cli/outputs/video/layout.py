@@ -21,7 +21,7 @@ _TEXT_RANGE_PX = (10, 96)
 _MAX_ROWS, _ROWS_SHARE = 4, 0.3  # of the bar; of the picture's height
 _MAX_COLUMNS, _COLUMN_TEXTS = 4, 15.0  # of the bar; least width in sizes of the text
 _LANE_TEXTS, _STRIP_TEXTS, _STRIP_SHARE = 0.85, 5.0, 0.25
-_MIN_LANE_PX = 3
+_MIN_LANE_TEXTS, _MIN_LANE_PX = 0.4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,11 @@ def layout_of(
 
 def _lanes(n_classes: int, n_overlapping: int, text_px: int, picture_height: int) -> tuple[int, int]:
     """How many lanes there are, and how high each is with its gap, pixels."""
-    most_px = max(min(_STRIP_TEXTS * text_px, _STRIP_SHARE * picture_height), 2 * _MIN_LANE_PX)
-    most_lanes = int(most_px / _MIN_LANE_PX)
+    least_px = max(round(_MIN_LANE_TEXTS * text_px), _MIN_LANE_PX)
+    most_px = max(min(_STRIP_TEXTS * text_px, _STRIP_SHARE * picture_height), 2 * least_px)
+    most_lanes = int(most_px / least_px)
     n_lanes = max(n_classes if n_classes <= most_lanes else min(n_overlapping, most_lanes), 1)
-    return n_lanes, max(min(round(_LANE_TEXTS * text_px), int(most_px / n_lanes)), _MIN_LANE_PX)
+    return n_lanes, max(min(round(_LANE_TEXTS * text_px), int(most_px / n_lanes)), least_px)
 
 
 def _even(value: float) -> int:
