@@ -68,7 +68,7 @@ def _close(luma: UInt8[np.ndarray, "h w"], top: int, left: int, rows: int, colum
         luma[top + rows, left:end] = luma[top + rows - 1, left:end]
 
 
-def _views(frame: VideoFrame) -> list[np.ndarray[Any, Any]]:
+def _views(frame: VideoFrame) -> list[UInt8[np.ndarray, "h w"]]:
     views = []
     for number, plane in enumerate(frame.planes):
         part = 2 if number else 1

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ _SHAPED += ("KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "TIBETAN", "MYANMA
 _SHAPED += ("KHMER", "JAVANESE", "BALINESE")
 
 
+@runtime_checkable
 class Face(Protocol):
     """A typeface that can draw a run of characters."""
 

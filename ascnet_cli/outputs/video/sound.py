@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import av
 import av.error
@@ -86,6 +86,7 @@ class Gate:
         return not self._lacking or now_s >= self._end_s + APART_S
 
 
+@runtime_checkable
 class Sound(Protocol):
     """One stream of sound in a file that is written."""
 
