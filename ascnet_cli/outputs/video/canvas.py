@@ -24,9 +24,7 @@ class Canvas:
         colours: of the source.
     """
 
-    def __init__(
-        self, size: tuple[int, int], place: Box, picture: tuple[int, int], colours: Colours
-    ) -> None:
+    def __init__(self, size: tuple[int, int], place: Box, picture: tuple[int, int], colours: Colours) -> None:
         self.frame = VideoFrame(*size, PIXEL_FORMAT)
         self._place = place
         self._upright = Upright(picture, colours)
@@ -70,11 +68,12 @@ def _close(luma: UInt8[np.ndarray, "h w"], top: int, left: int, rows: int, colum
         luma[top + rows, left:end] = luma[top + rows - 1, left:end]
 
 
-def _views(frame: VideoFrame) -> list[np.ndarray[Any, Any]]:
+def _views(frame: VideoFrame) -> list[UInt8[np.ndarray, "h w"]]:
     views = []
     for number, plane in enumerate(frame.planes):
         part = 2 if number else 1
         rows, columns = -(-frame.height // part), -(-frame.width // part)
-        flat = np.frombuffer(plane, np.uint8)
+        memory: Any = plane  # a buffer, which its type does not say
+        flat = np.frombuffer(memory, np.uint8)
         views.append(flat[: rows * plane.line_size].reshape(rows, plane.line_size)[:, :columns])
     return views

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 # Luma weights of red and blue by FFmpeg's number of the matrix (ITU-T H.273, table 4).
 _WEIGHTS = {
@@ -93,6 +93,6 @@ _Y, _UV = (219, 16), (224, 128)  # of limited range: scale and zero
 BLACK = (16, 128, 128)  # y, u, v
 
 
-def _stored(values: np.ndarray[Any, Any], scale: int, zero: int) -> UInt8[np.ndarray, "h w"]:
+def _stored(values: Float32[np.ndarray, "h w"], scale: int, zero: int) -> UInt8[np.ndarray, "h w"]:
     stored: UInt8[np.ndarray, "h w"] = np.rint(values * scale + zero).astype(np.uint8)
     return stored

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw
 
 from ascnet_cli.outputs.colours import Style, rgb
@@ -58,7 +57,7 @@ def fill(style: Style, size: tuple[int, int], period_px: int) -> Image.Image:
 
 
 @lru_cache(maxsize=64)
-def _pattern(pattern: int, period_px: int) -> np.ndarray[Any, Any]:
+def _pattern(pattern: int, period_px: int) -> Bool[np.ndarray, "p p"]:
     """One tile of a pattern: True where its lines are. Pattern 0 has none; from 6 on they are wider apart."""
     period = period_px * (1 + (pattern - 1) // 5) if pattern else period_px
     line = max(period // 4, 1)

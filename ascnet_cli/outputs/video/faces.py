@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -27,11 +27,13 @@ _MAX_SYSTEM_FACES = 300  # files that are looked at for a script; a machine may 
 _TEST_SIZE = 24  # pixels, to see whether a face has a character
 _NOBODYS = "\U0010fffe"  # a code point that no face has
 # Written from right to left, joined or stacked: drawing letter by letter would be wrong.
-_SHAPED = ("ARABIC", "HEBREW", "SYRIAC", "THAANA", "NKO", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI")
-_SHAPED += ("ORIYA", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "TIBETAN")
-_SHAPED += ("MYANMAR", "KHMER", "MONGOLIAN", "JAVANESE", "BALINESE", "ADLAM")
+_SHAPED: tuple[str, ...] = ("ARABIC", "HEBREW", "SYRIAC", "THAANA", "NKO", "ADLAM", "MONGOLIAN")
+_SHAPED += ("DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU")
+_SHAPED += ("KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "TIBETAN", "MYANMAR")
+_SHAPED += ("KHMER", "JAVANESE", "BALINESE")
 
 
+@runtime_checkable
 class Face(Protocol):
     """A typeface that can draw a run of characters."""
 
@@ -109,7 +111,7 @@ class OpenCvFace:
     def has(self, character: str) -> bool:
         """See `Face.has`."""
         # Its fractions are cut, and accents of their own would stand beside their letters.
-        if _is_shaped(character) or unicodedata.category(character)[0] in "MN" and not character.isdigit():
+        if _is_shaped(character) or (unicodedata.category(character)[0] in "MN" and not character.isdigit()):
             return False
         mask = self._mask(character)
         return any(mask) and mask != self._nothing
@@ -148,7 +150,7 @@ class BoxFace:
             if character == " " or unicodedata.category(character)[0] == "M":
                 continue  # an accent goes with the box of its letter
             left, right = x + number * advance + line, x + (number + 1) * advance - line
-            if 0 <= left and right <= canvas.shape[1] and baseline - high >= 0:
+            if left >= 0 and right <= canvas.shape[1] and baseline - high >= 0:
                 box = canvas[baseline - high : baseline, left:right]
                 box[:line], box[-line:], box[:, :line], box[:, -line:] = 255, 255, 255, 255
 

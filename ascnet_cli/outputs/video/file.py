@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -68,7 +67,7 @@ def check_apart(source: Path, target: Path) -> None:
     Raises:
         OutputError: it is, by another name or by the same.
     """
-    if target.exists() and source.exists() and os.path.samefile(source, target):
+    if target.exists() and source.exists() and source.samefile(target):
         raise OutputError(f"{target} is the video that is read", hint="give another name to write to")
 
 
@@ -115,7 +114,9 @@ def writing(
         context.time_base = tick
         context.color_range, context.colorspace = _LIMITED_RANGE, colours.matrix
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
-        written = VideoFile(output, stream, tick, {source.index: sound_for(output, source) for source in sounds})
+        written = VideoFile(
+            output, stream, tick, {source.index: sound_for(output, source) for source in sounds}
+        )
         yield written
         written.finish()
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 MIN_WIDTH = 160  # pixels; a narrower picture stands in the middle of a canvas of this width
 _TEXT_FROM_PX, _TEXT_PER_SIDE = 8.0, 0.024  # 14 px at 320x240, 34 px at 1920x1080
 _TEXT_RANGE_PX = (10, 96)
-_MAX_ROWS, _ROWS_SHARE = 4, 0.3  # of the bar; of the picture's height
+_LEAST_ROWS, _MAX_ROWS, _ROWS_SHARE = 2, 4, 0.3  # of the bar, where needed; of the picture's height
 _MAX_COLUMNS, _COLUMN_TEXTS = 4, 15.0  # of the bar; least width in sizes of the text
 _LANE_TEXTS, _STRIP_TEXTS, _STRIP_SHARE = 0.85, 5.0, 0.25
-_MIN_LANE_PX = 3
+_MIN_LANE_TEXTS, _MIN_LANE_PX = 0.4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def layout_of(
     with_total = time_texts[0] * text_px <= 0.42 * width
     time_width = _even(time_texts[0 if with_total else 1] * text_px)
     room = width - 3 * pad - time_width
-    most_rows = min(max(int(_ROWS_SHARE * picture_height / row_height), 1), _MAX_ROWS)
+    most_rows = min(max(int(_ROWS_SHARE * picture_height / row_height), _LEAST_ROWS), _MAX_ROWS)
     most_columns = min(max(int(room / (_COLUMN_TEXTS * text_px)), 1), _MAX_COLUMNS)
     n_columns = min(max(n_running, 1), most_columns)
     n_rows = min(-(-max(n_running, 1) // n_columns), most_rows)
@@ -160,16 +160,17 @@ def layout_of(
 
 def _lanes(n_classes: int, n_overlapping: int, text_px: int, picture_height: int) -> tuple[int, int]:
     """How many lanes there are, and how high each is with its gap, pixels."""
-    most_px = max(min(_STRIP_TEXTS * text_px, _STRIP_SHARE * picture_height), 2 * _MIN_LANE_PX)
-    most_lanes = int(most_px / _MIN_LANE_PX)
+    least_px = max(round(_MIN_LANE_TEXTS * text_px), _MIN_LANE_PX)
+    most_px = max(min(_STRIP_TEXTS * text_px, _STRIP_SHARE * picture_height), 2 * least_px)
+    most_lanes = int(most_px / least_px)
     n_lanes = max(n_classes if n_classes <= most_lanes else min(n_overlapping, most_lanes), 1)
-    return n_lanes, max(min(round(_LANE_TEXTS * text_px), int(most_px / n_lanes)), _MIN_LANE_PX)
+    return n_lanes, max(min(round(_LANE_TEXTS * text_px), int(most_px / n_lanes)), least_px)
 
 
-def _even(value: float) -> int:
+def _even(value: float | int) -> int:
     """The least even number that is not below."""
     return 2 * int(-(-value // 2))
 
 
-def _even_below(value: float) -> int:
+def _even_below(value: float | int) -> int:
     return 2 * int(value // 2)

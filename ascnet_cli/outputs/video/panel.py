@@ -27,6 +27,8 @@ from ascnet_cli.outputs.video.running import Bar, Shown
 from ascnet_cli.outputs.video.strip import draw_strip
 from ascnet_cli.segments import Detection
 
+Ramp = UInt8[np.ndarray, "n"]
+
 _NOTHING = "no action"
 _NEUTRAL = 128  # of U and V
 
@@ -80,11 +82,11 @@ class Panel:
         self._x = -1
         self._painted = False
 
-    def _ramp(self, ink: tuple[int, int, int]) -> UInt8[np.ndarray, "256"]:
+    def _ramp(self, ink: tuple[int, int, int]) -> Ramp:
         """Luma of text by how much of the pen is in a pixel."""
         share = np.linspace(0, 1, 256)[:, None]
         colours = np.rint(np.array(GROUND) * (1 - share) + np.array(ink) * share).astype(np.uint8)
-        luma: UInt8[np.ndarray, "256"] = self._colours.planes(np.stack([colours, colours])).y[0]
+        luma: Ramp = self._colours.planes(np.stack([colours, colours])).y[0]
         return luma
 
     def paint(self, canvas: Planes, time_s: float) -> None:

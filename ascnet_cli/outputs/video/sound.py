@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import av
 import av.error
@@ -22,6 +22,8 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 _BITS_A_CHANNEL = 96_000  # a second
 # Before the beginning a player needs some packets to get going; what they sound of is not played.
 _LEAD_S = 0.1
+# Sound is stored up to so long before or after the pictures that it goes with.
+APART_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,35 @@ class SoundPacket:
         return self.start_s < end_s and self.end_s > start_s - _LEAD_S
 
 
+class Gate:
+    """Lets through what is needed of the sound for a stretch of time.
+
+    Args:
+        begin_s: where it begins, seconds from the first presented frame.
+        end_s: where it ends.
+        streams: indices of all streams of sound.
+    """
+
+    def __init__(self, begin_s: float, end_s: float, streams: Iterable[int]) -> None:
+        self._begin_s, self._end_s = begin_s, end_s
+        self._lacking = set(streams)
+
+    def passes(self, sound: SoundPacket) -> bool:
+        """Whether a packet, given in the order of the file, is needed."""
+        if sound.start_s >= self._end_s:
+            self._lacking.discard(sound.packet.stream_index)
+        return sound.within(self._begin_s, self._end_s)
+
+    def closed(self, now_s: float) -> bool:
+        """Whether nothing more is to be expected.
+
+        Args:
+            now_s: how far the pictures have come.
+        """
+        return not self._lacking or now_s >= self._end_s + APART_S
+
+
+@runtime_checkable
 class Sound(Protocol):
     """One stream of sound in a file that is written."""
 
@@ -146,7 +177,6 @@ class EncodedSound:
             self._decoder = av.CodecContext.create(context.name, "r")
             self._decoder.extradata = context.extradata
             self._decoder.sample_rate, self._decoder.layout = context.sample_rate, context.layout
-            self._decoder.bits_per_coded_sample = context.bits_per_coded_sample
         return list(self._decoder.decode(packet))
 
     def _build(self, frame: AudioFrame) -> av.filter.Graph:
