@@ -39,14 +39,15 @@ class Media:
 
     @property
     def sources(self) -> str:
-        """Where the page's content security policy lets media come from, as narrow as it works.
+        """The part of the page's content security policy that lets this video in, as narrow as it works.
 
-        Browsers differ in whether 'self' means anything for a page that was opened from a disk, so
-        `file:` is named beside it; a page from a web server cannot load that in any case.
+        A page from a disk has no origin: what 'self' means there is each browser's own affair, so `file:` is
+        named beside it (a page from a web server cannot load that in any case). Where a server cannot
+        send parts of a file, the page fetches the video whole, from where the page is, and shows the copy.
         """
         if not self.url:
-            return "'none'"
-        return "data:" if self.embedded else "'self' file:"
+            return "media-src 'none'"
+        return "media-src data:" if self.embedded else "media-src 'self' file: blob:; connect-src 'self'"
 
 
 def media_of(video: Path | None, page: Path, *, embed: bool) -> Media:

@@ -40,11 +40,15 @@ class VideoPage:
     truth: tuple[Detection, ...] | None = None
 
     @property
+    def found_labels(self) -> frozenset[str]:
+        """Classes with a segment, or with an instance of the ground truth."""
+        return frozenset(detection.label for detection in (*self.result.detections, *(self.truth or ())))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """All classes that the page speaks of, by name."""
-        detections = (*self.result.detections, *(self.truth or ()))
         curves = self.curves.labels if self.curves is not None else ()
-        return tuple(sorted({*(detection.label for detection in detections), *curves}))
+        return tuple(sorted({*self.found_labels, *curves}))
 
 
 def judged(page: VideoPage, tiou: float) -> Judgement | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ascnet_cli.errors import OptionError
-from ascnet_cli.outputs.colours import Style, styles_of
+from ascnet_cli.outputs.colours import DARK_INK, Style, styles_of
 from ascnet_cli.outputs.report.html import render
 from ascnet_cli.outputs.report.index import index_document
 from ascnet_cli.outputs.report.media import check_embeddable, media_of, relative_url
@@ -22,6 +22,7 @@ _PAGE_SCRIPTS = (
     "model.js",
     "csv.js",
     "player.js",
+    "picture.js",
     "table.js",
     "lanes.js",
     "drawing.js",
@@ -30,6 +31,8 @@ _PAGE_SCRIPTS = (
     "page.js",
 )
 _PAGE_STYLES = ("base.css", "page.css")
+# A class that was looked for, and neither found nor there.
+_NOT_FOUND = Style("#8b919b", 0, DARK_INK)
 _INDEX_SCRIPTS = ("shared.js", "index.js")
 _INDEX_STYLES = ("base.css", "index.css")
 
@@ -73,7 +76,7 @@ def write_report(
             if page.video is not None:
                 check_embeddable(page.video)
     # One set of colours for all pages of a report.
-    styles = styles_of(label for page in pages for label in page.labels)
+    styles = _styles(pages)
     if len(pages) == 1:
         (page,) = pages
         _write(path, _page_text(page, path, styles, embed=embed, tiou=tiou, title=title, index=None))
@@ -90,6 +93,12 @@ def write_report(
         written.append(target)
     _write(path, _index_text(pages, written, path, styles, tiou=tiou, title=title))
     return (path, *written)
+
+
+def _styles(pages: Sequence[VideoPage]) -> dict[str, Style]:
+    """Colours for the classes that occur; those with a curve alone are grey, since colours are few."""
+    curves = {label: _NOT_FOUND for page in pages for label in page.labels}
+    return curves | styles_of(label for page in pages for label in page.found_labels)
 
 
 def pages_folder(path: Path) -> Path:
@@ -147,7 +156,7 @@ def _index_text(
         "index.html",
         scripts=_INDEX_SCRIPTS,
         styles=_INDEX_STYLES,
-        media="'none'",
+        media="media-src 'none'",
         data=data,
         title=utf8(title or f"{len(pages)} videos"),
     )

@@ -147,6 +147,10 @@ setUp();
 connect();
 connectKeys();
 filter();
+findBeginning(video, (ms) => player.beginsAt(ms));
+fetchWhereNoParts(video, (text) => {
+  element("note").textContent = text;
+}, (playing) => player.reloaded(playing));
 watchForTrouble(video, model.video, (why) => {
   if (!hasPicture()) return;
   video.hidden = true;

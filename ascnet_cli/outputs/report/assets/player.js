@@ -1,7 +1,8 @@
 // The clock that everything follows: the video's, or one of its own where there is no picture to show.
+// Its time is ours: milliseconds from the first presented frame, which lies `late` after the video's own zero.
 class Player {
   constructor(video, duration, changed) {
-    Object.assign(this, { video, duration, changed, clock: null, stop: null, repeat: false, rate: 1 });
+    Object.assign(this, { video, duration, changed, clock: null, stop: null, late: null, wanted: null, aim: 0, repeat: false, rate: 1 });
     for (const name of ["play", "pause", "seeked", "timeupdate", "loadedmetadata", "ratechange"]) {
       video.addEventListener(name, () => this.changed());
     }
@@ -18,7 +19,9 @@ class Player {
   }
 
   get time() {
-    if (!this.clock) return Math.min(this.video.currentTime * 1000, this.duration);
+    if (!this.clock) {
+      return this.wanted ?? Math.min(Math.max(0, this.video.currentTime * 1000 - (this.late || 0)), this.duration);
+    }
     const { at, since } = this.clock;
     return Math.min(since === null ? at : at + (performance.now() - since) * this.rate, this.duration);
   }
@@ -34,13 +37,33 @@ class Player {
   }
 
   move(time) {
+    this.aim = time;
     if (this.clock) {
       this.clock.at = time;
       if (this.clock.since !== null) this.clock.since = performance.now();
+    } else if (this.late === null) {
+      this.wanted = time; // until it is known where the video begins
     } else {
-      this.video.currentTime = time / 1000;
+      this.video.currentTime = (time + this.late) / 1000;
     }
     this.changed();
+  }
+
+  // The video was loaded anew: to where it was sent last.
+  reloaded(playing) {
+    this.move(this.aim);
+    if (playing) this.play();
+  }
+
+  // The first frame's time on the video's own clock is known: now times can be translated.
+  beginsAt(ms) {
+    if (this.late !== null) return;
+    this.late = ms;
+    if (this.wanted !== null) {
+      const time = this.wanted;
+      this.wanted = null;
+      this.move(time);
+    }
   }
 
   play() {
@@ -98,25 +121,4 @@ class Player {
     };
     requestAnimationFrame(step);
   }
-}
-
-// Says why there is no picture, where there is none; everything else goes on without it.
-function watchForTrouble(video, name, lost) {
-  const ending = /\.([a-z0-9]+)$/i.exec(name);
-  const kind = ending ? ` (${ending[1].toLowerCase()})` : "";
-  if (!video.getAttribute("src")) {
-    lost("No video file was given for this page. Times go by a clock instead, and everything else works.");
-    return;
-  }
-  const unplayable = () => lost(video.error && video.error.code !== 4
-    ? "The video stopped: it is damaged, or could not be read any further."
-      + " Times go by a clock instead, and everything else works."
-    : `This browser cannot show ${name}${kind}: it does not know the format, or the file is no longer where`
-      + " this page looks for it. Times go by a clock instead, and everything else works."
-      + " To see the picture, convert the video to H.264 in mp4 and make the report from that.");
-  video.addEventListener("error", unplayable);
-  // Sound alone: the picture's codec is unknown.
-  video.addEventListener("loadedmetadata", () => video.videoWidth || unplayable());
-  if (video.error) unplayable();
-  else if (video.readyState && !video.videoWidth) unplayable();
 }
