@@ -219,13 +219,16 @@ def check_places(wanted: Wanted) -> None:
         atomic.check_writable(wanted.report)
 
 
-def plan(wanted: Wanted, sources: Sequence[Source], reads: Sequence[Path] = ()) -> Plan:
+def plan(
+    wanted: Wanted, sources: Sequence[Source], reads: Sequence[Path] = (), *, n_videos: int | None = None
+) -> Plan:
     """Settle every file, and hold that none is in the way of another or of what is read.
 
     Args:
         wanted: checked by `check_places`.
         sources: the videos; names are different.
         reads: other files that the run reads.
+        n_videos: how many were asked for, where some are already known to have failed.
 
     Raises:
         OptionError: one file for several videos, files in each other's way, or a video that is not there
@@ -233,7 +236,7 @@ def plan(wanted: Wanted, sources: Sequence[Source], reads: Sequence[Path] = ()) 
         OutputError: a file that is there and that ascnet did not write.
         PredictionsError: the ground truth cannot be read.
     """
-    _check_one_video(wanted, sources)
+    _check_one_video(wanted, len(sources) if n_videos is None else n_videos)
     _check_pictures(wanted, sources)
     made = Plan(
         wanted,
@@ -317,25 +320,25 @@ def _truth(path: Path, sources: Sequence[Source]) -> dict[str, tuple[Detection, 
     return found
 
 
-def _check_one_video(wanted: Wanted, sources: Sequence[Source]) -> None:
-    if len(sources) < 2:
+def _check_one_video(wanted: Wanted, n_videos: int) -> None:
+    if n_videos < 2:
         return
     if wanted.stdout is not None and files.FORMATS[wanted.stdout].one_video:
         raise OptionError(
-            f"{wanted.stdout} on standard output holds one video, and {len(sources)} are given",
+            f"{wanted.stdout} on standard output holds one video, and {n_videos} are given",
             hint=f"--out FOLDER/ --format {wanted.stdout} writes a file for each video",
         )
     for text in wanted.texts:
         if not text.is_folder and files.FORMATS[text.formats[0]].one_video:
             name = text.formats[0]
             raise OptionError(
-                f"{text.path} holds one video, and {len(sources)} are given",
+                f"{text.path} holds one video, and {n_videos} are given",
                 hint=f"--out {text.path.with_suffix('')}/ --format {name} writes a file for each video",
             )
     if wanted.video is not None and not wanted.video.is_folder:
         path = wanted.video.path
         raise OptionError(
-            f"--video {path} is one file, and {len(sources)} videos are given",
+            f"--video {path} is one file, and {n_videos} videos are given",
             hint=f"name a folder: --video {path.with_suffix('')}/",
         )
 

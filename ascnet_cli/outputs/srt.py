@@ -1,16 +1,20 @@
 r"""Segments as SubRip subtitles (.srt): a cue a segment, `label (0.73)`, also where they overlap.
 
 SubRip has no standard and no escapes. Players take `<...>` and `{...}` for markup, so these brackets become
-‹ › ( ); what else a line cannot carry becomes a visible escape (a line break `\n`). Times have milliseconds,
-scores two decimals. One file is one video.
+‹ › ( ), and readers take two times on a line for those of a cue, so their colons become ∶. What else a line
+cannot carry becomes a visible escape (a line break `\n`). Times have milliseconds, scores two decimals. One
+file is one video.
 """
 
+import re
 from collections.abc import Sequence
 
 from ascnet_cli.outputs.cues import clock, cue_label, cue_text, read_cues
 from ascnet_cli.outputs.text import TextSink, TextSource, in_order, milliseconds, one_video, rewritten
 from ascnet_cli.segments import Detection, VideoDetections
 
+# Readers take any line with two of these for the times of a cue, whatever stands between them.
+_TIME = re.compile(r"\d+:\d+:\d+[.,]\d")
 _SAFE = str.maketrans("<>{}", "‹›()")
 
 
@@ -32,7 +36,7 @@ def write(results: Sequence[VideoDetections], file: TextSink) -> None:
 
 def label_in(label: str) -> str:
     """A label as SubRip can carry it."""
-    return cue_label(label).translate(_SAFE)
+    return _TIME.sub(lambda time: time[0].replace(":", "∶"), cue_label(label).translate(_SAFE))
 
 
 def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection, ...]]:
