@@ -3,9 +3,10 @@ r"""Segments as chapters in FFmpeg's metadata format (.ffmeta).
     ffmpeg -i clip.mp4 -i clip.ffmeta -map_metadata 1 -map_chapters 1 -codec copy with_chapters.mp4
 
 A chapter a segment, by start, titled `label (0.73)`; the file's `title` is the video's name. Where nothing
-runs, a chapter is titled "–": an mp4 knows only where chapters begin, so that the first would otherwise begin with
-the video, and each run on to the next. Segments that overlap are chapters that do: mkv keeps both ends of each,
-in an mp4 one ends where the next begins. Times have milliseconds, scores two decimals. One file is one video.
+runs, a chapter is titled "–": an mp4 knows only where chapters begin, so that otherwise the first would begin
+with the video, and each run on to the next. Segments that overlap are chapters that do: mkv keeps both ends
+of each, in an mp4 one ends where the next begins. Times have milliseconds, scores two decimals. One file is
+one video.
 Format: https://ffmpeg.org/ffmpeg-formats.html, "Metadata".
 """
 

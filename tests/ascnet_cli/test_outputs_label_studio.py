@@ -31,7 +31,7 @@ def read(text):
 
 
 def check_task(task):
-    """https://labelstud.io/guide/predictions and /tags/timelinelabels, against the task's own configuration."""
+    """https://labelstud.io/guide/predictions and /tags/timelinelabels, by the task's own configuration."""
     config = ElementTree.fromstring(task["data"]["label_config"])
     (shown,), (control,) = config.findall("Video"), config.findall("TimelineLabels")
     assert shown.get("value").removeprefix("$") in task["data"]

@@ -86,9 +86,9 @@ def document(page: VideoPage, styles: Mapping[str, Style], tiou: float) -> dict[
 
 def _segments(
     detections: Sequence[Detection], number: Mapping[str, int], judgement: Judgement | None
-) -> list[list[float]]:
+) -> list[list[int | float]]:
     """Class, start, end, score; with ground truth also the instance taken (or -1) and the tIoU."""
-    rows: list[list[float]] = []
+    rows: list[list[int | float]] = []
     for place, detection in enumerate(detections):
         # Adding zero turns a rounded "-0" into "0".
         score = round(detection.score, SCORE_DECIMALS) + 0.0

@@ -80,7 +80,8 @@ const seconds = data.videos.reduce((sum, video) => sum + video.duration_ms, 0);
 element("summary").textContent = `${count(data.videos.length, "video")}, ${clockText(seconds, 0)} in all, `
   + `${count(nSegments, "segment")} of ${count(totals.filter(Boolean).length, "class", "classes")}`
   + (judged ? `; ground truth at tIoU ${data.tiou}` : "");
-for (const id of ["search", "class-filter", "sort"]) element(id).addEventListener("input", update);
+element("search").addEventListener("input", update);
+for (const id of ["class-filter", "sort"]) element(id).addEventListener("change", update);
 for (const { strip } of cards) seen.observe(strip);
 update();
 addEventListener("resize", oncePerFrame(() => cards.forEach((one) => one.item.isConnected && drawStrip(one))));

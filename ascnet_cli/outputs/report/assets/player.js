@@ -2,7 +2,7 @@
 // Its time is ours: milliseconds from the first presented frame, which lies `late` after the video's own zero.
 class Player {
   constructor(video, duration, changed) {
-    Object.assign(this, { video, duration, changed, clock: null, stop: null, late: null, wanted: null, aim: 0, repeat: false, rate: 1 });
+    Object.assign(this, { video, duration, changed, clock: null, stop: null, late: null, wanted: null, starting: false, aim: 0, repeat: false, rate: 1 });
     for (const name of ["play", "pause", "seeked", "timeupdate", "loadedmetadata", "ratechange"]) {
       video.addEventListener(name, () => this.changed());
     }
@@ -13,6 +13,7 @@ class Player {
   withoutPicture() {
     const [time, playing] = [this.time, this.playing];
     this.video.pause();
+    this.starting = false;
     this.clock = { at: time, since: null };
     if (playing) this.play();
     this.changed();
@@ -27,7 +28,7 @@ class Player {
   }
 
   get playing() {
-    return this.clock ? this.clock.since !== null : !this.video.paused && !this.video.ended;
+    return this.clock ? this.clock.since !== null : this.starting || !this.video.paused && !this.video.ended;
   }
 
   seek(ms) {
@@ -64,6 +65,10 @@ class Player {
       this.wanted = null;
       this.move(time);
     }
+    if (this.starting) {
+      this.starting = false;
+      this.play();
+    }
   }
 
   play() {
@@ -71,6 +76,8 @@ class Player {
       if (this.time >= this.duration) this.clock.at = 0;
       this.clock.since = performance.now();
       this.follow();
+    } else if (this.late === null) {
+      this.starting = true; // a video that runs shows no first frame
     } else {
       this.video.play().catch(() => this.changed());
     }
@@ -80,6 +87,7 @@ class Player {
   pause() {
     if (this.clock) this.clock = { at: this.time, since: null };
     else this.video.pause();
+    this.starting = false;
     this.changed();
   }
 

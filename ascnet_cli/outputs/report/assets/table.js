@@ -82,7 +82,10 @@ class Table {
     const first = Math.max(0, Math.floor(this.list.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const n = Math.ceil(this.list.clientHeight / ROW_HEIGHT) + 2 * SPARE_ROWS;
     const shown = this.rows.slice(first, first + n);
-    this.first = first;
+    // Rows stay where nothing changed: a click begins and ends on one element, and so does a screen reader.
+    const drawn = [this.rows, this.current, this.active, first, shown.length];
+    if (drawn.every((value, i) => value === this.drawn?.[i])) return;
+    this.drawn = drawn;
     this.body.replaceChildren(
       this.gap(first),
       ...shown.map((item, i) => this.row(item, first + i)),
