@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ OPEN_AT_ONCE = 64  # files
 _CARRIED = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
 _ROUNDING_S = 0.0005  # segments are written to files with milliseconds
 _USUAL_RATE = 25
-_REACH = 32  # packets; H.264 reorders at most 16 pictures
+_REACH = 32  # packets that the first one to be shown is among; H.264 reorders at most 16 pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,19 @@ def cuts_of(stamps: Sequence[Stamp], segments: Sequence[Segment]) -> list[Cut]:
     key_times_s = [stamps[number].start_s for number in keys]
     order = sorted(range(len(stamps)), key=lambda number: stamps[number].start_s)
     times_s = [stamps[number].start_s for number in order]
+    latest = list(accumulate(order, max))  # of all that are shown up to there, the one that is stored last
     cuts = []
     for segment in segments:
         first = keys[max(bisect_right(key_times_s, segment.start_s + _ROUNDING_S) - 1, 0)]
-        shown = order[: bisect_right(times_s, segment.end_s - _ROUNDING_S)]
-        # The last to be shown may need one that is stored before it and shown after: all up to it are kept.
-        last = max([first, *shown[-_REACH:]])
-        kept = [stamp for stamp in stamps[first : last + 1] if stamp.start_s >= stamps[first].start_s]
-        begin_s = max(stamps[first].start_s, 0.0)
-        cuts.append(Cut(first, last, begin_s, max(stamp.end_s for stamp in kept)))
+        shown = bisect_right(times_s, segment.end_s - _ROUNDING_S)
+        last, stored = first, max(first, latest[shown - 1] if shown else 0)
+        end_s = stamps[first].start_s
+        while stored > last:
+            # What is stored on the way may be shown later; all that is shown before it then comes along.
+            end_s = max([end_s, *(stamp.start_s for stamp in stamps[last + 1 : stored + 1])])
+            last, stored = stored, max(stored, latest[bisect_right(times_s, end_s) - 1])
+        kept = (stamp for stamp in stamps[first : last + 1] if stamp.start_s >= stamps[first].start_s)
+        cuts.append(Cut(first, last, max(stamps[first].start_s, 0.0), max(stamp.end_s for stamp in kept)))
     return cuts
 
 
@@ -137,6 +142,11 @@ class _Packets:
             self.container.close()
             raise OptionError(
                 f"an mp4 cannot carry this video as it is ({codec.name})", hint="cut it without copying"
+            )
+        if self.container.format.name == "avi" and codec.has_b_frames:
+            self.container.close()
+            raise OptionError(
+                "an AVI does not say when such packets are presented", hint="cut it without copying"
             )
         rate = self.stream.base_rate or self.stream.average_rate
         self._nominal_s = min(float(1 / rate), 1.0) if rate else 1 / _USUAL_RATE
