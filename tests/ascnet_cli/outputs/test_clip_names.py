@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascnet_cli.outputs.clip_names import clip_names
@@ -43,6 +43,7 @@ def keys(name):
     return {changed for form in forms for changed in (form.lower(), form.upper(), form.casefold())}
 
 
+@settings(max_examples=60)
 @given(VIDEOS)
 def test_no_two_names_are_the_same_to_any_file_system(videos):
     results = results_of(videos)
@@ -55,6 +56,7 @@ def test_no_two_names_are_the_same_to_any_file_system(videos):
                 assert seen.setdefault(key, (video, place)) == (video, place)
 
 
+@settings(max_examples=60)
 @given(VIDEOS)
 def test_every_name_is_safe_on_any_file_system(videos):
     for of in clip_names(results_of(videos)).values():
@@ -73,6 +75,7 @@ def test_every_name_is_safe_on_any_file_system(videos):
             assert not device
 
 
+@settings(max_examples=60)
 @given(VIDEOS, st.randoms())
 def test_names_do_not_depend_on_the_order_of_videos(videos, random):
     results = results_of(videos)

@@ -129,7 +129,8 @@ def test_lots_hold_few_at_once_and_are_few(segments, most):
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_is_cut_with_the_pictures(codec, copy, folder, tmp_path):
     silent = make_video(tmp_path / "silent.mkv", n_frames=100, codec=H264_KEYS)
-    source = add_sound(silent, tmp_path / "v.mkv", 2.0, codec=codec)
+    # AAC in a transport stream has headers that an mp4 has not.
+    source = add_sound(silent, tmp_path / ("v.ts" if codec == "aac" else "v.mkv"), 2.0, codec=codec)
     wanted = found(("with", 1.7, 2.5, 1.0), ("without", 2.3, 3.5, 1.0), ("start", 0.0, 2.05, 1.0))
     clips = write_clips(source, wanted, folder, copy=copy)
     for clip in clips:
