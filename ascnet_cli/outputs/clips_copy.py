@@ -8,14 +8,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 from av.container import OutputContainer
 from av.packet import Packet
@@ -23,13 +22,12 @@ from av.video.stream import VideoStream
 
 from ascnet_cli.errors import OptionError, VideoError
 from ascnet_cli.outputs.clip_lots import lots_of
-from ascnet_cli.outputs.video.file import MUXER, format_of
+from ascnet_cli.outputs.video.file import opened
 from ascnet_cli.outputs.video.sound import APART_S, Gate, Sound, SoundPacket, sound_for
 from ascnet_cli.segments import Segment
 from extractors.container import LONGEST_GAP_S, Timeline
 from extractors.decode_pyav import open_container
 from extractors.video import MAX_PIXELS, check_file
-from weights.atomic import replacing
 
 OPEN_AT_ONCE = 64  # files
 # What an mp4 can carry and players can play.
@@ -294,7 +292,7 @@ class _Copier:
     def _begin(self, cut: Cut, path: Path) -> None:
         stack = ExitStack()
         self._everything.push(stack)
-        output = stack.enter_context(_mp4(path))
+        output = stack.enter_context(opened(path))
         copy = _Copy(cut, output, self._packets, self._stamps[cut.first].start_s)
         self._open.append((copy, stack))
         for sound in self._heard:
@@ -310,12 +308,3 @@ class _Copier:
 
     def __exit__(self, *failure: object) -> None:
         self._everything.__exit__(*failure)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _mp4(path: Path) -> Iterator[OutputContainer]:
-    with (
-        replacing(path) as file,
-        av.open(f"file:{file.name}", "w", format=format_of(path), options=MUXER) as output,
-    ):
-        yield output

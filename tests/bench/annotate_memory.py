@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.annotate_speed import FPS, make_video
-from tests.bench.memory import loop
 
 SIZE = (320, 240)
 CLASSES = ("run", "jump", "throw", "fall")
@@ -70,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.child:
         annotate(options.child, options.minutes[0])
         return
+    from tests.bench.memory import loop  # which brings torch, that the child has no need of
+
     with tempfile.TemporaryDirectory() as folder:
         silent, minute = Path(folder) / "silent.mp4", Path(folder) / "minute.mp4"
         make_video(silent, SIZE, 60)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
+import av
 import numpy as np
 import pytest
 
@@ -120,6 +122,36 @@ def test_too_small_pictures_are_refused_with_the_least_size(tmp_path):
     source = make_video(tmp_path / "v.mp4", n_frames=2, size=(2, 2))
     with pytest.raises(VideoError, match="2x2 is too small: at least 8x8"):
         write_annotated(source, RUN, tmp_path / "out.mp4")
+
+
+def test_ribbons_longer_than_an_encoder_takes_are_refused(tmp_path):
+    source = make_video(tmp_path / "v.mkv", n_frames=1, size=(16, 16000), codec=synthetic.FFV1)
+    with pytest.raises(VideoError, match="16x16000, too large"):
+        write_annotated(source, RUN, tmp_path / "out.mp4")
+
+
+def test_what_a_muxer_refuses_is_an_error_of_the_video(tmp_path):
+    source = make_video(tmp_path / "v.mp4", n_frames=3)
+    refusal = av.error.ArgumentError(22, "Invalid argument")
+    with (
+        mock.patch("ascnet_cli.outputs.video.file.VideoFile.put", side_effect=refusal),
+        pytest.raises(VideoError, match=r"cannot be written to out\.mp4"),
+    ):
+        write_annotated(source, RUN, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_high_dynamic_range_is_said(tmp_path):
+    options = (("x265-params", "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"),)
+    source = make_video(
+        tmp_path / "v.mkv", n_frames=3, codec=synthetic.Codec("libx265", "yuv420p10le", options)
+    )
+    report, film = annotate(source)
+    assert any("8 bits" in note for note in report.notes)
+    with av.open(str(report.path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (9, 16, 9)
+    assert len(film.pictures) == 3
 
 
 def test_pictures_that_change_their_size_stay_within_the_first_one_s(tmp_path):

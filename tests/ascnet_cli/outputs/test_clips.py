@@ -210,6 +210,8 @@ def test_bad_sources_and_places(copy, folder, tmp_path):
         write_clips(source, wanted, tmp_path / "none", copy=copy)
     with pytest.raises(OutputError, match="is the video that is read"):
         write_clips(source, wanted, tmp_path, copy=copy, names=["v.mp4"])
+    with pytest.raises(ValueError, match="a name of its own"):
+        write_clips(source, wanted, folder, copy=copy, names=["../a.mp4"])
     with pytest.raises(ValueError, match="2 names for 1"):
         write_clips(source, wanted, folder, copy=copy, names=["a.mp4", "b.mp4"])
     assert list(folder.iterdir()) == []
