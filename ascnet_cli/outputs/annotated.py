@@ -120,7 +120,5 @@ def write_annotated(
                 write(shown, file)
             notes = file.notes
             if colours.high_dynamic_range:
-                notes += (
-                    "stored for screens of high dynamic range: written with 8 bits, which shows in even skies",
-                )
+                notes += ("stored for screens of high dynamic range: written with 8 bits",)
         return AnnotateReport(target, layout.width, layout.height, n_frames, end_s, video.report, notes)

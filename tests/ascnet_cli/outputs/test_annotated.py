@@ -118,6 +118,28 @@ def test_however_pictures_are_stored_they_look_the_same(name, tmp_path):
             assert synthetic.colours_are_right(part(ours, size))
 
 
+def test_full_range_that_only_the_header_says_is_seen(tmp_path):
+    plain = make_video(tmp_path / "plain.mkv", n_frames=3, codec=synthetic.FFV1)
+    source = tmp_path / "v.mkv"
+    convert = [
+        "-vf",
+        "scale=out_range=full",
+        "-color_range",
+        "pc",
+        "-c:v",
+        "libvpx-vp9",
+        "-deadline",
+        "realtime",
+    ]
+    synthetic.ffmpeg("-i", plain, *convert, "-crf", "10", "-b:v", "0", source)
+    with av.open(str(source)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.format.name, frame.color_range) == ("yuv420p", 2)
+    _, film = annotate(source)
+    before = watch(plain)
+    assert np.abs(part(film.pictures[0]).astype(int) - before.pictures[0]).mean() < 3
+
+
 def test_too_small_pictures_are_refused_with_the_least_size(tmp_path):
     source = make_video(tmp_path / "v.mp4", n_frames=2, size=(2, 2))
     with pytest.raises(VideoError, match="2x2 is too small: at least 8x8"):

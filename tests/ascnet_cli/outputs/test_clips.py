@@ -55,8 +55,8 @@ def test_a_clip_begins_with_the_first_picture_at_or_after_its_start(folder, tmp_
 
 def test_segments_that_meet_share_no_picture(folder, tmp_path):
     source = make_video(tmp_path / "v.mp4", n_frames=40, fps=30)  # 1/30 s is no number of milliseconds
-    clips = write_clips(source, found(("a", 0.0, 0.333, 1.0), ("b", 0.333, 1.0, 1.0)), folder)
-    assert [watch(clip.path).numbers() for clip in clips] == [list(range(10)), list(range(10, 30))]
+    clips = write_clips(source, found(("a", 0.0, 0.667, 1.0), ("b", 0.667, 1.0, 1.0)), folder)
+    assert [watch(clip.path).numbers() for clip in clips] == [list(range(20)), list(range(20, 30))]
 
 
 def test_variable_rates_keep_their_times(folder, tmp_path):
@@ -152,6 +152,16 @@ def test_copies_begin_at_key_frames_and_say_what_they_have(folder, tmp_path):
         assert film.times_s[0] == 0
         assert clip.detection.segment.end_s <= clip.end_s + 1e-6 or last == 100
     assert clips[0].end_s < 1.5 + 5 / 25
+
+
+def test_pictures_that_need_what_is_before_the_key_frame_are_left_out_of_a_copy(folder, tmp_path):
+    options = (*H264_KEYS.options, ("x264-params", "open-gop=1:scenecut=0"))
+    source = make_video(tmp_path / "v.mp4", n_frames=100, codec=synthetic.Codec("libx264", options=options))
+    clips = write_clips(source, found(("a", 1.9, 2.2, 1.0), ("b", 3.2, 3.5, 1.0)), folder, copy=True)
+    for clip in clips:
+        first = round(clip.start_s * 25)
+        assert first > 20
+        assert watch(clip.path).numbers() == list(range(first, round(clip.end_s * 25)))
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.ts", "v.avi"])
