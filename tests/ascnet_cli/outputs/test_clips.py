@@ -3,6 +3,7 @@
 from fractions import Fraction
 from unittest import mock
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +162,8 @@ def test_pictures_that_need_what_is_before_the_key_frame_are_left_out_of_a_copy(
     for clip in clips:
         first = round(clip.start_s * 25)
         assert first > 20
+        with av.open(str(clip.path)) as container:
+            assert min(packet.pts for packet in container.demux(video=0) if packet.size) == 0
         assert watch(clip.path).numbers() == list(range(first, round(clip.end_s * 25)))
 
 
