@@ -119,4 +119,6 @@ def write_annotated(
             for shown in pictures:
                 write(shown, file)
             notes = file.notes
+            if colours.high_dynamic_range:
+                notes += ("stored for screens of high dynamic range: written with 8 bits",)
         return AnnotateReport(target, layout.width, layout.height, n_frames, end_s, video.report, notes)

@@ -81,11 +81,13 @@ def write_clips(
         OptionError: `copy`, and an mp4 cannot carry the video as it is.
         OutputError: the folder is missing or cannot be written to, or a clip would replace the source.
         StorageError: the disk is full.
-        ValueError: as many names as detections are needed.
+        ValueError: not as many names as detections, or one that is there twice or leaves the folder.
     """
     names = clip_names([result])[result.video] if names is None else names
     if len(names) != len(result.detections):
         raise ValueError(f"{len(names)} names for {len(result.detections)} segments")
+    if len(set(names)) < len(names) or any(Path(name).name != name for name in names):
+        raise ValueError("each segment needs a name of its own, in the folder itself")
     paths = [folder / name for name in names]
     atomic.check_writable(folder / "clip.mp4")
     for path in paths:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 from av.container import OutputContainer
 from av.packet import Packet
@@ -22,20 +22,19 @@ from av.video.stream import VideoStream
 
 from ascnet_cli.errors import OptionError, VideoError
 from ascnet_cli.outputs.clip_lots import lots_of
-from ascnet_cli.outputs.video.file import MUXER, format_of
+from ascnet_cli.outputs.video.file import opened
 from ascnet_cli.outputs.video.sound import APART_S, Gate, Sound, SoundPacket, sound_for
 from ascnet_cli.segments import Segment
 from extractors.container import LONGEST_GAP_S, Timeline
 from extractors.decode_pyav import open_container
 from extractors.video import MAX_PIXELS, check_file
-from weights.atomic import replacing
 
 OPEN_AT_ONCE = 64  # files
 # What an mp4 can carry and players can play.
 _CARRIED = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
 _ROUNDING_S = 0.0005  # segments are written to files with milliseconds
 _USUAL_RATE = 25
-_REACH = 32  # packets; H.264 reorders at most 16 pictures
+_REACH = 32  # packets that the first one to be shown is among; H.264 reorders at most 16 pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +114,19 @@ def cuts_of(stamps: Sequence[Stamp], segments: Sequence[Segment]) -> list[Cut]:
     key_times_s = [stamps[number].start_s for number in keys]
     order = sorted(range(len(stamps)), key=lambda number: stamps[number].start_s)
     times_s = [stamps[number].start_s for number in order]
+    latest = list(accumulate(order, max))  # of all that are shown up to there, the one that is stored last
     cuts = []
     for segment in segments:
         first = keys[max(bisect_right(key_times_s, segment.start_s + _ROUNDING_S) - 1, 0)]
-        shown = order[: bisect_right(times_s, segment.end_s - _ROUNDING_S)]
-        # The last to be shown may need one that is stored before it and shown after: all up to it are kept.
-        last = max([first, *shown[-_REACH:]])
-        kept = [stamp for stamp in stamps[first : last + 1] if stamp.start_s >= stamps[first].start_s]
-        begin_s = max(stamps[first].start_s, 0.0)
-        cuts.append(Cut(first, last, begin_s, max(stamp.end_s for stamp in kept)))
+        shown = bisect_right(times_s, segment.end_s - _ROUNDING_S)
+        last, stored = first, max(first, latest[shown - 1] if shown else 0)
+        end_s = stamps[first].start_s
+        while stored > last:
+            # What is stored on the way may be shown later; all that is shown before it then comes along.
+            end_s = max([end_s, *(stamp.start_s for stamp in stamps[last + 1 : stored + 1])])
+            last, stored = stored, max(stored, latest[bisect_right(times_s, end_s) - 1])
+        kept = (stamp for stamp in stamps[first : last + 1] if stamp.start_s >= stamps[first].start_s)
+        cuts.append(Cut(first, last, max(stamps[first].start_s, 0.0), max(stamp.end_s for stamp in kept)))
     return cuts
 
 
@@ -137,6 +140,11 @@ class _Packets:
             self.container.close()
             raise OptionError(
                 f"an mp4 cannot carry this video as it is ({codec.name})", hint="cut it without copying"
+            )
+        if self.container.format.name == "avi" and codec.has_b_frames:
+            self.container.close()
+            raise OptionError(
+                "an AVI does not say when such packets are presented", hint="cut it without copying"
             )
         rate = self.stream.base_rate or self.stream.average_rate
         self._nominal_s = min(float(1 / rate), 1.0) if rate else 1 / _USUAL_RATE
@@ -284,7 +292,7 @@ class _Copier:
     def _begin(self, cut: Cut, path: Path) -> None:
         stack = ExitStack()
         self._everything.push(stack)
-        output = stack.enter_context(_mp4(path))
+        output = stack.enter_context(opened(path))
         copy = _Copy(cut, output, self._packets, self._stamps[cut.first].start_s)
         self._open.append((copy, stack))
         for sound in self._heard:
@@ -300,12 +308,3 @@ class _Copier:
 
     def __exit__(self, *failure: object) -> None:
         self._everything.__exit__(*failure)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _mp4(path: Path) -> Iterator[OutputContainer]:
-    with (
-        replacing(path) as file,
-        av.open(f"file:{file.name}", "w", format=format_of(path), options=MUXER) as output,
-    ):
-        yield output

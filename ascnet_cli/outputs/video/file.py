@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ascnet_cli.errors import OptionError, OutputError
+from ascnet_cli.errors import OptionError, OutputError, VideoError
 from ascnet_cli.outputs.video.colour import Colours
 from ascnet_cli.outputs.video.sound import Sound, SoundPacket, sound_for
 from ascnet_cli.outputs.video.upright import PIXEL_FORMAT
@@ -77,6 +77,32 @@ def tick_of(time_base: Fraction) -> Fraction:
 
 
 @contextmanager
+def opened(path: Path) -> Iterator[OutputContainer]:
+    """A container that is complete once the block is left, and as it was before after an exception.
+
+    Raises:
+        OptionError: an ending of no video.
+        OutputError: the folder is missing or cannot be written to.
+        StorageError: the disk is full or broken.
+        VideoError: what was given cannot be put into such a file.
+    """
+    muxer = format_of(path)
+    # FFmpeg opens the file by its name: an index that comes first is put there by reading it again.
+    with replacing(path) as file:
+        try:
+            with av.open(f"file:{file.name}", "w", format=muxer, options=MUXER) as output:
+                output.metadata["comment"] = MADE_HERE
+                yield output
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise  # of the disk: `replacing` says what it means
+            raise VideoError(
+                f"its pictures or its sound cannot be written to {path.name}: {error.strerror}",
+                hint="re-encode the video, for example to H.264 and AAC in mp4, and use that",
+            ) from error
+
+
+@contextmanager
 def writing(
     path: Path,
     size: tuple[int, int],
@@ -100,14 +126,9 @@ def writing(
         OptionError: an ending of no video.
         OutputError: the folder is missing or cannot be written to.
         StorageError: the disk is full or broken.
+        VideoError: what was given cannot be put into such a file.
     """
-    muxer = format_of(path)
-    # FFmpeg opens the file by its name: an index that comes first is put there by reading it again.
-    with (
-        replacing(path) as file,
-        av.open(f"file:{file.name}", "w", format=muxer, options=MUXER) as output,
-    ):
-        output.metadata["comment"] = MADE_HERE
+    with opened(path) as output:
         stream = output.add_stream("libx264", rate=rate, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = *size, PIXEL_FORMAT
         context = stream.codec_context

@@ -20,6 +20,7 @@ from extractors.video import MAX_PIXELS
 
 PIXEL_FORMAT = "yuv420p"
 _SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+_MAX_SIDE = 15_000  # pixels; x264 takes 16384, a panel below the picture included
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 # `orientation` counts quarter turns counter-clockwise; FFmpeg's transpose=2 is one of them, 1 is three.
 _TURNS = {0: (), 1: (("transpose", "2"),), 2: (("hflip", ""), ("vflip", "")), 3: (("transpose", "1"),)}
@@ -29,12 +30,13 @@ def upright_size(frame: StoredFrame) -> tuple[int, int]:
     """Width and height of a frame as it is to be seen.
 
     Raises:
-        VideoError: with square pixels it would be too large.
+        VideoError: with square pixels it would be too large, or too long for an encoder.
     """
     width, height = displayed_size(frame.picture.width, frame.picture.height, frame.pixel_aspect)
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
         raise VideoError(
-            f"with square pixels its pictures are {width}x{height}, too large", hint="scale the video first"
+            f"with square pixels its pictures are {width}x{height}, too large to be written",
+            hint="scale the video down first",
         )
     return (height, width) if frame.quarter_turns % 2 else (width, height)
 

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
+import av
 import numpy as np
 import pytest
 
@@ -116,10 +118,62 @@ def test_however_pictures_are_stored_they_look_the_same(name, tmp_path):
             assert synthetic.colours_are_right(part(ours, size))
 
 
+def test_full_range_that_only_the_header_says_is_seen(tmp_path):
+    plain = make_video(tmp_path / "plain.mkv", n_frames=3, codec=synthetic.FFV1)
+    source = tmp_path / "v.mkv"
+    convert = [
+        "-vf",
+        "scale=out_range=full",
+        "-color_range",
+        "pc",
+        "-c:v",
+        "libvpx-vp9",
+        "-deadline",
+        "realtime",
+    ]
+    synthetic.ffmpeg("-i", plain, *convert, "-crf", "10", "-b:v", "0", source)
+    with av.open(str(source)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.format.name, frame.color_range) == ("yuv420p", 2)
+    _, film = annotate(source)
+    before = watch(plain)
+    assert np.abs(part(film.pictures[0]).astype(int) - before.pictures[0]).mean() < 3
+
+
 def test_too_small_pictures_are_refused_with_the_least_size(tmp_path):
     source = make_video(tmp_path / "v.mp4", n_frames=2, size=(2, 2))
     with pytest.raises(VideoError, match="2x2 is too small: at least 8x8"):
         write_annotated(source, RUN, tmp_path / "out.mp4")
+
+
+def test_ribbons_longer_than_an_encoder_takes_are_refused(tmp_path):
+    source = make_video(tmp_path / "v.mkv", n_frames=1, size=(16, 16000), codec=synthetic.FFV1)
+    with pytest.raises(VideoError, match="16x16000, too large"):
+        write_annotated(source, RUN, tmp_path / "out.mp4")
+
+
+def test_what_a_muxer_refuses_is_an_error_of_the_video(tmp_path):
+    source = make_video(tmp_path / "v.mp4", n_frames=3)
+    refusal = av.error.ArgumentError(22, "Invalid argument")
+    with (
+        mock.patch("ascnet_cli.outputs.video.file.VideoFile.put", side_effect=refusal),
+        pytest.raises(VideoError, match=r"cannot be written to out\.mp4"),
+    ):
+        write_annotated(source, RUN, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_high_dynamic_range_is_said(tmp_path):
+    options = (("x265-params", "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"),)
+    source = make_video(
+        tmp_path / "v.mkv", n_frames=3, codec=synthetic.Codec("libx265", "yuv420p10le", options)
+    )
+    report, film = annotate(source)
+    assert any("8 bits" in note for note in report.notes)
+    with av.open(str(report.path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (9, 16, 9)
+    assert len(film.pictures) == 3
 
 
 def test_pictures_that_change_their_size_stay_within_the_first_one_s(tmp_path):
@@ -197,7 +251,7 @@ def test_many_at_once_and_a_score_of_each(tmp_path):
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le", "mp2"])
 def test_sound_is_kept_in_time(codec, tmp_path):
     silent = make_video(tmp_path / "silent.mkv", n_frames=100, codec=synthetic.H264_B)
-    source = add_sound(silent, tmp_path / "v.mkv", 2.0, codec=codec)
+    source = add_sound(silent, tmp_path / ("v.mkv" if codec == "pcm_s16le" else "v.ts"), 2.0, codec=codec)
     report, _ = annotate(source)
     assert beeps_s(report.path) == pytest.approx([2.0], abs=0.03)
     assert sound_codec(report.path) == "aac"
