@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from ascnet_cli.cli import ablate, datasets, detect, evaluate, extract, train, weights
+from ascnet_cli.cli import ablate, datasets, detect, evaluate, extract, render, train, weights
 from ascnet_cli.cli.signals import Terminated
 from ascnet_cli.cli.text import say, tolerate_any_character
 from weights.errors import AscnetError
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("detect")(detect.detect)
+app.command("render")(render.render)
 app.command("extract")(extract.extract)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

@@ -17,6 +17,7 @@ from ascnet_cli.outputs.text import TextSink, TextSource, unique_videos, utf8
 from ascnet_cli.segments import Detection, Segment, VideoDetections
 
 FORMAT_VERSION = "VERSION 1.3"
+GENERATOR = "ascnet"
 
 
 def write(results: Sequence[VideoDetections], file: TextSink) -> None:
@@ -35,13 +36,12 @@ def write(results: Sequence[VideoDetections], file: TextSink) -> None:
         "version": FORMAT_VERSION,
         "results": {utf8(result.video): _entries(result.detections) for result in ordered},
         "external_data": {
-            "generator": "ascnet",
-            "generator_version": _generator_version(),
+            "generator": GENERATOR,
+            "generator_version": generator_version(),
             "durations_s": {utf8(result.video): result.duration_s for result in ordered},
         },
     }
-    json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
-    file.write("\n")
+    file.write(json_text(document))
 
 
 def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection, ...]]:
@@ -67,7 +67,40 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
     return {video: _detections(entries, f"{name}: results[{video!r}]") for video, entries in results.items()}
 
 
-def _generator_version() -> str:
+def read_durations(file: TextSource, name: str = "<stream>") -> dict[str, float]:
+    """How long each video is, seconds, as far as the file says so and says it rightly.
+
+    Raises:
+        PredictionsError: not JSON.
+    """
+    document = parse_json(file.read(), name)
+    external = document.get("external_data") if isinstance(document, dict) else None
+    said = external.get("durations_s") if isinstance(external, dict) else None
+    return {
+        video: float(seconds)
+        for video, seconds in (said.items() if isinstance(said, dict) else ())
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+    }
+
+
+def is_ours(text: str) -> bool:
+    """Whether the text is as `write` leaves it: not saved by another program since."""
+    try:
+        document = parse_json(text, "")
+    except PredictionsError:
+        return False
+    external = document.get("external_data") if isinstance(document, dict) else None
+    is_made_here = isinstance(external, dict) and external.get("generator") == GENERATOR
+    return is_made_here and json_text(document) == text
+
+
+def json_text(document: object) -> str:
+    """JSON as all files of ascnet are laid out."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def generator_version() -> str:
+    """The version of ascnet that writes."""
     try:
         return version("ascnet")
     except PackageNotFoundError:  # run from a folder of sources that was never installed

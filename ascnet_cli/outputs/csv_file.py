@@ -3,16 +3,23 @@ r"""Segments as CSV: `video,label,start_s,end_s,score`, a row a segment.
 UTF-8, one header line, line feeds, sorted by video, then start, end, label. Seconds have three decimals,
 scores six. Cells are quoted as RFC 4180 says, so that any file name and label comes back as it was; the
 one exception is a file name that is not UTF-8: its stray bytes are written as `\udcXX`.
+
+A spreadsheet takes a cell that begins with = + - @, a tab or a line end for a formula. Written as safe for
+spreadsheets, such names and labels begin with an apostrophe, and the file with a byte order mark, which
+spreadsheets want for UTF-8 too, and by which reading knows that an apostrophe is to be taken away again.
+
 A video without segments has no row: the header stands alone if nothing was found anywhere.
 """
 
 import csv
+import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from ascnet_cli.errors import PredictionsError
-from ascnet_cli.outputs.text import TextSink, TextSource, unique_videos, utf8
+from ascnet_cli.outputs.text import TextSink, TextSource, milliseconds, rewritten, unique_videos, utf8
 from ascnet_cli.segments import Detection, Segment, VideoDetections
 
 COLUMNS = ("video", "label", "start_s", "end_s", "score")
@@ -20,34 +27,39 @@ SCORE_DECIMALS = 6
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _BYTE_ORDER_MARK = "\ufeff"
+# https://owasp.org/www-community/attacks/CSV_Injection; apostrophes before it keep the escape reversible.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
-def write(results: Sequence[VideoDetections], file: TextSink) -> None:
+def write(results: Sequence[VideoDetections], file: TextSink, *, spreadsheet_safe: bool = False) -> None:
     """Write all segments of all videos.
 
     Args:
         results: each video once; any order.
         file: open for text, with `newline=""` so that line ends stay as they are.
+        spreadsheet_safe: no cell can be taken for a formula.
 
     Raises:
         ValueError: a video is there twice.
     """
     unique_videos(results)
-    rows = [(utf8(r.video), *_milliseconds(d.segment), d) for r in results for d in r.detections]
+    rows = [(utf8(r.video), *milliseconds(d.segment), d) for r in results for d in r.detections]
     rows.sort(key=lambda row: (row[0], row[1], row[2], row[3].label, -row[3].score))
-    file.write(",".join(COLUMNS) + "\n")
+    text_cell = _safe_cell if spreadsheet_safe else _cell
+    file.write((_BYTE_ORDER_MARK if spreadsheet_safe else "") + ",".join(COLUMNS) + "\n")
     for video, start_ms, end_ms, detection in rows:
         # Adding zero turns a rounded "-0" into "0".
         score = f"{round(detection.score, SCORE_DECIMALS) + 0.0:.{SCORE_DECIMALS}f}"
-        cells = (_cell(video), _cell(utf8(detection.label)), _seconds(start_ms), _seconds(end_ms), score)
-        file.write(",".join(cells) + "\n")
+        times = (_seconds(start_ms), _seconds(end_ms))
+        file.write(",".join((text_cell(video), text_cell(utf8(detection.label)), *times, score)) + "\n")
 
 
 def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection, ...]]:
     """Read what `write` wrote, or any CSV with these columns, in any order, and more.
 
     Args:
-        file: open for text with `newline=""`; a byte order mark is skipped.
+        file: open for text with `newline=""`; after a byte order mark, apostrophes before what begins a
+            formula are taken away.
         name: what to call the file in errors.
 
     Returns:
@@ -57,7 +69,10 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
         PredictionsError: a column is missing or there twice, a row has more or fewer cells than the
             header, a number is none, a segment is empty. The message has the file and the line.
     """
-    rows = _rows(file, name)
+    lines = iter(file)
+    first = next(lines, "")
+    is_safe = first.startswith(_BYTE_ORDER_MARK)
+    rows = _rows(itertools.chain([first.removeprefix(_BYTE_ORDER_MARK)], lines), name)
     line, header = next(rows, (1, []))
     header = [cell.strip() for cell in header]
     places = _places(header, f"{name}:{line}")
@@ -75,6 +90,8 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
                 hint="remove it: files that are joined keep only the first header",
             )
         video, label, *numbers = (row[place] for place in places)
+        if is_safe:
+            video, label = _unsafe(video), _unsafe(label)
         start_s, end_s, score = (
             _number(text, column, where) for text, column in zip(numbers, COLUMNS[2:], strict=True)
         )
@@ -88,10 +105,10 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
     return {video: tuple(detections) for video, detections in found.items()}
 
 
-def _milliseconds(segment: Segment) -> tuple[int, int]:
-    """Bounds in whole milliseconds; a segment never becomes empty by rounding."""
-    start_ms = round(segment.start_s * 1000)
-    return start_ms, max(round(segment.end_s * 1000), start_ms + 1)
+def is_ours(text: str) -> bool:
+    """Whether the text is as `write` leaves it: not saved by another program since."""
+    is_safe = text.startswith(_BYTE_ORDER_MARK)
+    return rewritten(text, read, partial(write, spreadsheet_safe=is_safe)) == text
 
 
 def _seconds(milliseconds: int) -> str:
@@ -105,9 +122,17 @@ def _cell(text: str) -> str:
     return text
 
 
-def _rows(file: TextSource, name: str) -> Iterator[tuple[int, list[str]]]:
+def _safe_cell(text: str) -> str:
+    return _cell(f"'{text}" if _FORMULA.match(text) else text)
+
+
+def _unsafe(text: str) -> str:
+    """The text without what `_safe_cell` put before it."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text[1:]) else text
+
+
+def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, each with the line that it begins on."""
-    lines = (line.removeprefix(_BYTE_ORDER_MARK) if n == 0 else line for n, line in enumerate(file))
     reader = csv.reader(lines, strict=True)
     begins_at = 1
     try:

@@ -98,9 +98,10 @@ def test_the_line_says_what_to_do(tmp_path, make):
 
 def test_a_failed_run_leaves_an_older_file_alone(tmp_path):
     empty(tmp_path)
-    Path("segments.csv").write_text("older\n")
+    older = f"{HEADER}\nold.mp4,archery,0.000,1.000,0.500000\n"
+    Path("segments.csv").write_text(older)
     assert ascnet("detect", "clip.mp4", "--out", "segments.csv").code == 4
-    assert Path("segments.csv").read_text() == "older\n"
+    assert Path("segments.csv").read_text() == older
 
 
 def test_a_failed_run_puts_nothing_on_standard_output(tmp_path):

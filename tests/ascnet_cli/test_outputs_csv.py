@@ -1,3 +1,4 @@
+import csv
 import io
 
 import pytest
@@ -186,3 +187,52 @@ def test_what_is_wrong_is_said_with_the_line(text, message, hint):
     assert str(caught.value).startswith(message)
     assert hint in caught.value.hint
     assert caught.value.exit_code == 5
+
+
+def safe(*results):
+    file = io.StringIO(newline="")
+    csv_file.write(results, file, spreadsheet_safe=True)
+    return file.getvalue()
+
+
+def test_safe_for_spreadsheets():
+    text = safe(
+        video("=cmd().mp4", run(0.0, 1.0, -0.5, "-run"), run(1.0, 2.0, 0.5, "'@x")), video("a", run(0.0, 1.0))
+    )
+    assert text == "\ufeff" + HEADER + (
+        "'=cmd().mp4,'-run,0.000,1.000,-0.500000\n"
+        "'=cmd().mp4,''@x,1.000,2.000,0.500000\n"
+        "a,run,0.000,1.000,0.500000\n"
+    )
+
+
+@settings(deadline=None)
+@given(some_videos)
+def test_what_was_written_as_safe_is_read_as_it_was(videos):
+    results = [video(name, *found) for name, found in videos.items()]
+    text = safe(*results)
+    assert read(text) == read(written(*results))
+    assert csv_file.is_ours(text)
+    for line in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in line[:2])
+
+
+@settings(deadline=None)
+@given(some_videos)
+def test_what_was_written_is_known_as_ours(videos):
+    assert csv_file.is_ours(written(*(video(name, *found) for name, found in videos.items())))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "a.mp4,run,1,2,0.5\n",
+        HEADER + "a.mp4,run,1.000,2.000,0.500000",
+        (HEADER + "a.mp4,run,1.000,2.000,0.500000\n").replace("\n", "\r\n"),
+        HEADER + "b.mp4,run,1.000,2.000,0.500000\na.mp4,run,1.000,2.000,0.500000\n",
+        "name,age\nx,3\n",
+        "\ufeff" + HEADER + "a.mp4,=run,1.000,2.000,0.500000\n",
+    ],
+)
+def test_what_others_saved_is_not_ours(text):
+    assert not csv_file.is_ours(text)

@@ -7,6 +7,7 @@ import pytest
 
 from ascnet_cli.errors import OptionError, OutputError, PredictionsError, StorageError
 from ascnet_cli.outputs import files
+from ascnet_cli.outputs.media import Media
 from ascnet_cli.segments import Detection, Segment, VideoDetections
 
 FOUND = (Detection("run", Segment(0.5, 1.5), 0.25),)
@@ -160,3 +161,59 @@ def test_other_encodings_are_refused(tmp_path, name):
     with pytest.raises(PredictionsError, match="not UTF-8 text") as caught:
         files.read_file(tmp_path / name)
     assert "UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.srt", "srt"),
+        ("a.mp4.VTT", "vtt"),
+        ("a.eaf", "eaf"),
+        ("a.ffmeta", "chapters"),
+        ("a.label-studio.json", "label-studio"),
+        ("label-studio.json", "json"),
+        ("a.json", "json"),
+    ],
+)
+def test_the_longest_ending_wins(name, format):
+    assert files.format_of(Path(name)) == format
+
+
+@pytest.mark.parametrize("name", files.FORMATS)
+def test_every_format_is_written_read_and_known_again(tmp_path, name):
+    path = tmp_path / f"a.mp4{files.FORMATS[name].ending}"
+    options = files.WriteOptions(media={"a.mp4": Media(tmp_path / "a.mp4", 25.0, True)})
+    files.write_file(RESULTS, path, options=options)
+    (found,) = files.read_file(path)["a.mp4"]
+    assert found.label == "run"
+    assert found.score == 0.25
+    assert abs(found.segment.start_s - 0.5) <= 0.04
+    files.check_replaceable(path)
+    path.write_bytes(path.read_bytes() + b"\n# mine\n")
+    with pytest.raises(OutputError, match="not as ascnet wrote it") as caught:
+        files.check_replaceable(path)
+    assert "--force" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", files.FORMATS)
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"words\n", b"<html>", b"{}", b"[]", b"[1]", b"null"])
+def test_what_others_wrote_stays(tmp_path, name, content):
+    path = tmp_path / f"a{files.FORMATS[name].ending}"
+    path.write_bytes(content)
+    with pytest.raises(OutputError):
+        files.check_replaceable(path)
+    path.write_bytes(b"")
+    files.check_replaceable(path)
+    path.unlink()
+    files.check_replaceable(path)
+
+
+def test_how_long_videos_are_is_read_from_json_alone(tmp_path):
+    for name in ("segments.json", "segments.csv"):
+        files.write_file(RESULTS, tmp_path / name)
+    assert files.read_durations(tmp_path / "segments.json") == {"a.mp4": 60.0}
+    assert files.read_durations(tmp_path / "segments.csv") == {}
+    (tmp_path / "other.json").write_text(
+        '{"results": {}, "external_data": {"durations_s": {"a": "1", "b": -1}}}'
+    )
+    assert files.read_durations(tmp_path / "other.json") == {}

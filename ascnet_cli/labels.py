@@ -1,0 +1,36 @@
+"""Which classes a person means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from ascnet_cli.errors import OptionError
+
+
+def find_labels(wanted: Sequence[str], known: Sequence[str], where: str = "the model") -> tuple[str, ...]:
+    """The own spelling of labels; capitals and underscores make no difference.
+
+    Args:
+        wanted: as a person wrote them.
+        known: all there are.
+        where: what has them, for the error.
+
+    Raises:
+        OptionError: a label that is not there, with those that it may mean.
+    """
+    by_folded = {_folded(label): label for label in known}
+    for label in wanted:
+        if label not in known and _folded(label) not in by_folded:
+            near = [name for name in by_folded if _folded(label) in name][:5]
+            near = near or difflib.get_close_matches(_folded(label), by_folded, n=3, cutoff=0.5)
+            names = " or ".join(repr(by_folded[name]) for name in near)
+            raise OptionError(
+                f"{where} has no class {label!r}",
+                hint=f"did you mean {names}?" if names else f"it has {len(known)} classes, as it spells them",
+            )
+    return tuple(label if label in known else by_folded[_folded(label)] for label in wanted)
+
+
+def _folded(label: str) -> str:
+    return label.casefold().replace("_", " ")

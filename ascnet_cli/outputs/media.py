@@ -1,0 +1,41 @@
+"""How a file of segments refers to the video that it is about."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A video as other programs need to know it.
+
+    Attributes:
+        path: the file; None where only its name is known.
+        frames_per_s: pictures a second, counted from the file or said by a person; None where unknown.
+        is_constant: every picture is shown equally long; None where unknown.
+
+    Raises:
+        ValueError: a rate that is not positive and finite.
+    """
+
+    path: Path | None = None
+    frames_per_s: float | None = None
+    is_constant: bool | None = None
+
+    def __post_init__(self) -> None:
+        rate = self.frames_per_s
+        if rate is not None and not 0 < rate < float("inf"):
+            raise ValueError(f"a frame rate must be positive and finite, not {rate}")
+
+
+def relative_url(path: Path, folder: Path) -> str:
+    """The place of a file as seen from a folder, as a relative URL: `./a.mp4`, `../videos/a%20b.mp4`.
+
+    Bytes of a name that is no UTF-8 are kept.
+    """
+    place = os.path.relpath(path, folder)
+    inside = "" if place.startswith("..") else "./"
+    return inside + quote_from_bytes(os.fsencode(place).replace(os.sep.encode(), b"/"))
