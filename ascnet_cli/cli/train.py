@@ -84,9 +84,9 @@ def train(
     """Train ASC-Net on features and video-level labels, choose a checkpoint, and test it.
 
     A run folder gets config.toml (every setting), environment.json, events.jsonl, checkpoints/,
-    best.safetensors (for `ascnet detect --model`), predictions.json, test.json, MODEL_CARD.md and report.html,
-    which shows how it goes while it goes on. The checkpoint is chosen on held-out training videos; test videos
-    are looked at once, at the end.
+    best.safetensors (for `ascnet detect --model`), predictions.json, test.json, MODEL_CARD.md and
+    report.html, which shows how it goes while it goes on. The checkpoint is chosen on held-out training
+    videos; test videos are looked at once, at the end.
 
     Exit codes: 0 done; 2 usage or settings; 4 nothing to learn from, or a loss that is no number any more;
     5 data missing or damaged; 6 disk or memory; 130 and 143 stopped, to be taken up again with --resume.

@@ -224,7 +224,8 @@ def class_chart(
     results: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
     instances: Mapping[str, int],
     looks: Sequence[Look],
-    dots: Sequence[Mapping[str, tuple[float, ...]]] = (),
+    *,
+    title: str = "average precision",
 ) -> Drawing:
     """Average precision by class: the average, and at each tIoU by choice.
 
@@ -232,7 +233,7 @@ def class_chart(
         results: name, and class to its average precisions.
         instances: class to how many there are; empty where that is not known.
         looks: of the results.
-        dots: for each result, class to single numbers beside its bar.
+        title: of the axis.
     """
     labels = list(results[0][1])
     names = [f"{label} ({instances[label]})" if label in instances else label for label in labels]
@@ -241,12 +242,11 @@ def class_chart(
             name,
             style,
             tuple(_with_average(values[label]) for label in labels),
-            tuple(dots[place].get(label, ()) for label in labels) if dots else (),
         )
-        for place, ((name, values), style) in enumerate(zip(results, looks, strict=True))
+        for (name, values), style in zip(results, looks, strict=True)
     ]
     label = "Average precision by class: " + ", ".join(name for name, _ in results)
-    return bar_chart(names, series, title="average precision", label=label, named=len(results) > 1)
+    return bar_chart(names, series, title=title, label=label, named=len(results) > 1)
 
 
 def class_table(

@@ -126,6 +126,6 @@ def telling_videos(truth: Truth, results: Mapping[str, Found]) -> tuple[Chosen, 
     for reason, worth in wishes:
         left = [video for video in filled if video not in chosen]
         if left:
-            video = max(left, key=lambda name: (worth[name], name))
+            video = max(left, key=lambda name: (worth[name], sum(share[name]), name))
             chosen[video] = Chosen(video, reason)
     return tuple(chosen.values())

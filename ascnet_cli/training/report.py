@@ -127,7 +127,7 @@ def _joined(words: Iterator[str]) -> str:
 
 def _runs(histories: Sequence[RunHistory]) -> Table:
     """A row a seed, then mean and standard deviation."""
-    tious = next((one.test["tiou"] for one in histories if one.test is not None), [])
+    tious: list[float] = next((one.test["tiou"] for one in histories if one.test is not None), [])
     rows: list[list[float | None]] = []
     for one in histories:
         test = one.test
@@ -139,18 +139,17 @@ def _runs(histories: Sequence[RunHistory]) -> Table:
         (Cell(one.seed), Cell(f"{one.chosen[0]:g}" if one.chosen else ""), *map(fraction, row))
         for one, row in zip(histories, rows, strict=True)
     ]
+    foot: list[tuple[Cell, ...]] = []
     if len(histories) > 1:
         columns = [[v for v in column if v is not None] for column in zip(*rows, strict=True)]
         means = [statistics.fmean(column) if column else None for column in columns]
         spread = [statistics.stdev(column) if len(column) > 1 else None for column in columns]
-        cells += [
-            (Cell("mean"), Cell(""), *map(fraction, means)),
-            (Cell("standard deviation"), Cell(""), *map(fraction, spread)),
-        ]
+        foot.append((Cell("mean"), Cell(""), *map(fraction, means)))
+        foot.append((Cell("standard deviation"), Cell(""), *map(fraction, spread)))
     test_columns = [*(f"{tiou:g}" for tiou in tious), "average"] if tious else []
     caption = "Step and validation mAP of the chosen network"
     caption += "; its mAP on the test videos at each tIoU" if tious else ""
-    return Table(caption, ("seed", "step", "validation mAP", *test_columns), tuple(cells))
+    return Table(caption, ("seed", "step", "validation mAP", *test_columns), tuple(cells), tuple(foot))
 
 
 def _with_mean(curves: Sequence[tuple[str, Curve]], looks: Sequence[Look]) -> list[Line]:
@@ -201,7 +200,7 @@ def _test_curve(tested: Sequence[tuple[str, Mapping[str, Any]]], looks: Sequence
 
 
 def _classes(tests: Sequence[Mapping[str, Any]]) -> Drawing | None:
-    """Average precision by class: the mean over seeds, and a dot for each."""
+    """Average precision by class; of several seeds the mean."""
     if not tests:
         return None
     labels = list(tests[0]["per_class"])
@@ -212,8 +211,8 @@ def _classes(tests: Sequence[Mapping[str, Any]]) -> Drawing | None:
         ]
         for label in labels
     }
-    name = "mean over seeds" if len(tests) > 1 else "average precision"
-    return class_chart([(name, means)], {}, [look(0)])
+    title = "average precision, mean over seeds" if len(tests) > 1 else "average precision"
+    return class_chart([("test", means)], {}, [look(0)], title=title)
 
 
 def _choices(tests: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -78,9 +78,9 @@ def train_and_test(
 ) -> RunResult:
     """Train, then judge the chosen checkpoint on the test videos.
 
-    The segments found there go into the folder, as ActivityNet JSON, the numbers, a model card, and a page with
-    the curves. The page is drawn after each validation, and at the end, whatever that is; where it cannot be
-    drawn, `notes` is told, and nothing else changes.
+    The segments found there go into the folder, as ActivityNet JSON, with the numbers, a model card, and a
+    page with the curves. The page is drawn after each validation, and at the end, whatever that is; where it
+    cannot be drawn, `notes` is told, and nothing else changes.
     Of several processes that `torchrun` started the first one alone does that.
 
     Args:

@@ -11,7 +11,6 @@ from ascnet_cli.outputs.charts.drawing import (
     INK,
     MUTED,
     Drawing,
-    Marker,
     Rect,
     Shape,
     Strokes,
@@ -36,13 +35,11 @@ class Bars:
         name: in the legend.
         look: of which the colour is used.
         values: for each category the numbers to choose from, the first of which is drawn; none: no bar.
-        dots: for each category, single numbers beside the bar: what it is the mean of.
     """
 
     name: str
     look: Look
     values: tuple[tuple[float, ...], ...]
-    dots: tuple[tuple[float, ...], ...] = ()
 
 
 def bar_chart(
@@ -111,12 +108,10 @@ def _bar(one: Bars, place: int, name: str, scale: Scale, y: float, thick: float)
         return
     value, zero = values[0], scale(0.0)
     choices = {"values": json.dumps([round(v, 4) for v in values])} if len(values) > 1 else {}
-    dots = one.dots[place] if one.dots else ()
     left, right = min(zero, scale(value)), max(zero, scale(value))
     title = f"{name}: {value:.3f}"
     yield Rect(left, y + 1, right - left, thick - 2, one.look.colour, title=title, group="bar", data=choices)
-    for dot in dots:
-        yield Marker(scale(dot), y + thick / 2, "circle", INK, 2.2, f"{name}: {dot:.3f}")
     size = 10.5 if thick > 10 else 8.5
-    at = max([right, *(scale(dot) + 2.2 for dot in dots)]) + 4
-    yield Text(at, y + thick / 2 + size * 0.36, f"{value:.3f}", size, MUTED, group="value", data=choices)
+    yield Text(
+        right + 4, y + thick / 2 + size * 0.36, f"{value:.3f}", size, MUTED, group="value", data=choices
+    )

@@ -1,7 +1,7 @@
-"""What happens in a video and what was found in it, over time: a lane for the truth and one for each result.
+"""What happens in a video and what was found there, over time: a lane for the truth and one a result.
 
-After Fig. 3 of the paper. A lane has a row for each class of the truth, and one in grey for all others where a
-result shows any. Its best segments, as many as the truth has, are drawn in the colour of their class: filled
+After Fig. 3 of the paper. A lane has a row for each class of the truth, and one in grey for all others where
+a result shows any. Its best segments, as many as the truth has, are drawn in the colour of their class: filled
 where they are right, hollow where they are wrong. What was found beyond these is thin and pale.
 """
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ascnet_cli.errors import OptionError
 from ascnet_cli.outputs.charts.drawing import ROLES, Drawing, Marker, Rect, Shape, Strokes, Text
 from ascnet_cli.outputs.charts.svg import clean, outline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _DPI = 96.0  # pixels of a drawing are those of CSS
 _FINER = 2.5
@@ -42,18 +45,18 @@ def write_png(drawing: Drawing, file: BinaryIO) -> None:
     figure.savefig(file, format="png", dpi=_DPI * _FINER)
 
 
-def _add(axes: Any, shape: Shape, order: int) -> None:
+def _add(axes: Axes, shape: Shape, order: int) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle, Polygon, Rectangle
 
     match shape:
         case Rect():
-            border = {} if shape.stroke is None else {"edgecolor": _colour(shape.stroke), "linewidth": _pt(1)}
+            border = "none" if shape.stroke is None else _colour(shape.stroke)
             axes.add_patch(
                 Rectangle(
                     (shape.x, shape.y), shape.width, shape.height,
-                    **{"facecolor": _colour(shape.fill), "edgecolor": "none", "alpha": shape.opacity} | border,
-                    zorder=order,
+                    facecolor=_colour(shape.fill), edgecolor=border, linewidth=_pt(1),
+                    alpha=shape.opacity, zorder=order,
                 )
             )  # fmt: skip
         case Strokes():
@@ -79,7 +82,7 @@ def _add(axes: Any, shape: Shape, order: int) -> None:
                 shape.x, shape.y, clean(shape.text).replace("$", r"\$"),
                 fontsize=_pt(shape.size), color=_colour(shape.fill),
                 ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor], va="baseline",
-                fontweight="semibold" if shape.bold else "normal", rotation=90 if shape.turned else 0,
+                fontweight="bold" if shape.bold else "normal", rotation=90 if shape.turned else 0,
                 zorder=order,
             )  # fmt: skip
 

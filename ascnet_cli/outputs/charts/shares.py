@@ -61,6 +61,6 @@ def share_chart(kinds: Sequence[Kind], *, name: str, x_title: str, y_title: str,
                 high = y_scale(below) - top
                 shapes.append(Rect(left, top, wide, high, kind.colour, PAPER, title=title, group="share"))
             below += share
-        if not total:
-            shapes.append(Text(x_scale(column + 1), y_scale(0) - 4, "–", 11, MUTED, "middle"))
+    if not any(any(kind.counts) for kind in kinds):
+        shapes.append(Text((_LEFT + WIDTH) / 2, y_scale(0.5) + 4, "nothing found", 12, MUTED, "middle"))
     return Drawing(WIDTH, HEIGHT, tuple(shapes), label)

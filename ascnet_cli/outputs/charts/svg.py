@@ -69,7 +69,7 @@ def _rect(rect: Rect) -> str:
         **({} if rect.opacity == 1 else {"opacity": _n(rect.opacity)}),
         **_data(rect.data),
     }  # fmt: skip
-    return _element("rect", attributes, rect.group, title=rect.title)
+    return _element("rect", attributes, _classes(rect.fill, rect.stroke, group=rect.group), title=rect.title)
 
 
 def _strokes(strokes: Strokes) -> str:
@@ -83,15 +83,24 @@ def _strokes(strokes: Strokes) -> str:
         **({} if strokes.opacity == 1 else {"opacity": _n(strokes.opacity)}),
         "stroke-linejoin": "round",
     }
-    return _element("path", attributes, strokes.group, title=strokes.title)
+    return _element(
+        "path", attributes, _classes(None, strokes.stroke, group=strokes.group), title=strokes.title
+    )
 
 
 def _marker(marker: Marker) -> str:
     if marker.kind == "circle":
         attributes = {"cx": _n(marker.x), "cy": _n(marker.y), "r": _n(marker.size)}
-        return _element("circle", {**attributes, **_paint("fill", marker.fill)}, "", title=marker.title)
+        return _element(
+            "circle", {**attributes, **_paint("fill", marker.fill)}, _classes(marker.fill), title=marker.title
+        )
     points = " ".join(f"{_n(x)},{_n(y)}" for x, y in outline(marker))
-    return _element("polygon", {"points": points, **_paint("fill", marker.fill)}, "", title=marker.title)
+    return _element(
+        "polygon",
+        {"points": points, **_paint("fill", marker.fill)},
+        _classes(marker.fill),
+        title=marker.title,
+    )
 
 
 def outline(marker: Marker) -> tuple[tuple[float, float], ...]:
@@ -120,21 +129,30 @@ def _text(text: Text) -> str:
         **({"transform": _TURN.format(_n(text.x), _n(text.y))} if text.turned else {}),
         **_data(text.data),
     }
-    return _element("text", attributes, text.group, text=text.text, title=text.title)
+    return _element(
+        "text", attributes, _classes(text.fill, group=text.group), text=text.text, title=text.title
+    )
 
 
 def _paint(what: str, colour: str) -> dict[str, str]:
-    if colour in ROLES:
-        return {what: ROLES[colour], "class": f"{what}-{colour}"}
-    return {what: colour}
+    return {what: ROLES.get(colour, colour)}
+
+
+def _classes(*painted: str | None, group: str = "") -> str:
+    """Classes by which a page gives roles its own colours: `fill-ink`, `stroke-grid`."""
+    kinds = [
+        f"{what}-{role}" for what, role in zip(("fill", "stroke"), painted, strict=False) if role in ROLES
+    ]
+    return " ".join([*kinds, group] if group else kinds)
 
 
 def _data(data: Mapping[str, str]) -> dict[str, str]:
     return {f"data-{name}": value for name, value in data.items()}
 
 
-def _element(name: str, attributes: Mapping[str, str], group: str, *, text: str = "", title: str = "") -> str:
-    classes = " ".join(part for part in (attributes.get("class", ""), group) if part)
+def _element(
+    name: str, attributes: Mapping[str, str], classes: str, *, text: str = "", title: str = ""
+) -> str:
     shown = {**attributes, "class": classes} if classes else attributes
     inside = (f"<title>{escape(clean(title))}</title>" if title else "") + escape(clean(text))
     return f"<{name}{_attributes(shown)}>{inside}</{name}>" if inside else f"<{name}{_attributes(shown)}/>"

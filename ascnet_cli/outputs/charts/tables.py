@@ -30,14 +30,16 @@ class Table:
         caption: above it.
         columns: titles, the first of which is over the names of the rows.
         rows: cells, as many in each as there are columns.
+        foot: rows that stay below the others however these are sorted.
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    foot: tuple[tuple[Cell, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        if any(len(row) != len(self.columns) for row in self.rows):
+        if any(len(row) != len(self.columns) for row in (*self.rows, *self.foot)):
             raise ValueError("each row of a table needs a cell for each column")
 
 
