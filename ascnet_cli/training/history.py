@@ -153,16 +153,24 @@ def _state(last: Mapping[str, object]) -> str:
     return reason if reason == "finished" else f"stopped: {reason}"
 
 
-def _test(path: Path) -> Mapping[str, Any] | None:
+def _test(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
+    test: dict[str, Any]
     try:
         content = json.loads(path.read_text("utf-8"))
-        sound = len(content["tiou"]) == len(content["map"]) and all(
-            len(values) == len(content["tiou"]) for values in content["per_class"].values()
-        )
+        test = {
+            "tiou": [float(tiou) for tiou in content["tiou"]],
+            "map": [float(value) for value in content["map"]],
+            "average": float(content["average"]),
+            "per_class": {
+                str(label): [float(value) for value in values]
+                for label, values in content["per_class"].items()
+            },
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint="remove it, or test again") from error
-    if not sound:
+    lengths = {len(test["tiou"]), len(test["map"]), *map(len, test["per_class"].values())}
+    if len(lengths) != 1 or 0 in lengths:
         raise CheckpointError(f"{path} is damaged: its numbers do not fit", hint="remove it, or test again")
-    return dict(content)
+    return test

@@ -103,7 +103,7 @@ def _about(histories: Sequence[RunHistory]) -> Iterator[tuple[str, str]]:
     yield "training videos", f"{data.get('videos', '?')}, of which {data.get('held_out', '?')} held out"
     yield "classes", str(data.get("classes", "?"))
     yield "device", _joined(_device(one.environment) for one in histories)
-    yield "time", _joined(clock(round(one.elapsed_s)) for one in histories)
+    yield "time", _joined(clock(float(round(one.elapsed_s))) for one in histories)
     per_step = [one.elapsed_s / one.step for one in histories if one.step and one.elapsed_s]
     if per_step:
         yield "a step", f"{statistics.fmean(per_step):.3g} s, with its share of validations"

@@ -11,6 +11,7 @@ from ascnet_cli.outputs.charts.drawing import (
     INK,
     MUTED,
     Drawing,
+    Pixels,
     Rect,
     Shape,
     Strokes,
@@ -48,7 +49,7 @@ def bar_chart(
     *,
     title: str,
     label: str,
-    width: float = WIDTH,
+    width: Pixels = WIDTH,
     top_value: float | None = None,
     named: bool = True,
 ) -> Drawing:
@@ -72,7 +73,7 @@ def bar_chart(
     if any(len(one.values) != len(categories) for one in series):
         raise ValueError("each series needs its numbers for each category")
     top: tuple[Shape, ...] = ()
-    above = 0.0
+    above: Pixels = 0
     if named:
         top, above = legend([(one.name, one.look) for one in series], x=4, y=2, width=width - 8, lines=False)
         above += 6
@@ -94,7 +95,7 @@ def bar_chart(
     return Drawing(width, bottom + _AXIS, tuple(shapes), label, {"per-unit": f"{scale.per_unit:.4f}"})
 
 
-def _axis(scale: Scale, top: float, bottom: float, title: str) -> Iterator[Shape]:
+def _axis(scale: Scale, top: Pixels, bottom: Pixels, title: str) -> Iterator[Shape]:
     for value in scale.ticks(5):
         yield Strokes((((scale(value), top), (scale(value), bottom)),), GRID)
         yield Text(scale(value), bottom + 15, number(value), 11, MUTED, "middle")
@@ -102,7 +103,7 @@ def _axis(scale: Scale, top: float, bottom: float, title: str) -> Iterator[Shape
     yield Text((scale.begin + scale.end) / 2, bottom + 34, title, _SIZE, INK, "middle")
 
 
-def _bar(one: Bars, place: int, name: str, scale: Scale, y: float, thick: float) -> Iterator[Shape]:
+def _bar(one: Bars, place: int, name: str, scale: Scale, y: Pixels, thick: Pixels) -> Iterator[Shape]:
     values = one.values[place]
     if not values:
         return

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-Point: TypeAlias = tuple[float, float]
+Pixels: TypeAlias = float | int
+Point: TypeAlias = tuple[Pixels, Pixels]
 MarkerKind = Literal["circle", "square", "triangle", "diamond", "nabla", "plus"]
 MARKERS: tuple[MarkerKind, ...] = ("circle", "square", "triangle", "diamond", "nabla", "plus")
 
@@ -43,13 +44,13 @@ class Rect:
         data: more for pages; names as in `data-NAME`.
     """
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: Pixels
+    y: Pixels
+    width: Pixels
+    height: Pixels
     fill: str
     stroke: str | None = None
-    opacity: float = 1.0
+    opacity: Pixels = 1.0
     title: str = ""
     group: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
@@ -75,9 +76,9 @@ class Strokes:
 
     lines: tuple[tuple[Point, ...], ...]
     stroke: str
-    width: float = 1.0
-    dash: tuple[float, ...] = ()
-    opacity: float = 1.0
+    width: Pixels = 1.0
+    dash: tuple[Pixels, ...] = ()
+    opacity: Pixels = 1.0
     title: str = ""
     group: str = ""
 
@@ -95,11 +96,11 @@ class Marker:
         title: what hovering tells.
     """
 
-    x: float
-    y: float
+    x: Pixels
+    y: Pixels
     kind: MarkerKind
     fill: str
-    size: float = 4.0
+    size: Pixels = 4.0
     title: str = ""
 
 
@@ -121,10 +122,10 @@ class Text:
         data: more for pages.
     """
 
-    x: float
-    y: float
+    x: Pixels
+    y: Pixels
     text: str
-    size: float = 12.0
+    size: Pixels = 12.0
     fill: str = INK
     anchor: Literal["start", "middle", "end"] = "start"
     bold: bool = False
@@ -149,8 +150,8 @@ class Drawing:
         data: more for pages.
     """
 
-    width: float
-    height: float
+    width: Pixels
+    height: Pixels
     shapes: tuple[Shape, ...]
     label: str
     data: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +161,7 @@ class Drawing:
             raise ValueError(f"a drawing of {self.width} x {self.height}")
 
 
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: Pixels) -> float:
     """About how many pixels a line of a common sans serif type takes; rather too many than too few."""
     return size * sum(_em(character) for character in text)
 
@@ -173,7 +174,7 @@ def _em(character: str) -> float:
     return _NARROW.get(character, _UPPER if character.isupper() else _LOWER)
 
 
-def fitted(text: str, width: float, size: float) -> str:
+def fitted(text: str, width: Pixels, size: Pixels) -> str:
     """The text, or as much of both its ends as there is room for, with an ellipsis between."""
     if text_width(text, size) <= width:
         return text

@@ -1,8 +1,8 @@
 """What happens in a video and what was found there, over time: a lane for the truth and one a result.
 
 After Fig. 3 of the paper. A lane has a row for each class of the truth, and one in grey for all others where
-a result shows any. Its best segments, as many as the truth has, are drawn in the colour of their class: filled
-where they are right, hollow where they are wrong. What was found beyond these is thin and pale.
+a result shows any. Its best segments, as many as the truth has, are drawn in the colour of their class:
+filled where they are right, hollow where they are wrong. What was found beyond these is thin and pale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ascnet_cli.outputs.charts.drawing import (
     MUTED,
     PAPER,
     Drawing,
+    Pixels,
     Point,
     Rect,
     Shape,
@@ -90,7 +91,7 @@ class Timeline:
     lanes: tuple[Lane, ...]
 
 
-def lanes_drawing(timelines: Sequence[Timeline], *, right: str, width: float = WIDTH) -> Drawing:
+def lanes_drawing(timelines: Sequence[Timeline], *, right: str, width: Pixels = WIDTH) -> Drawing:
     """Timelines one below the other; several are lettered (a), (b) as panels of a figure.
 
     Args:
@@ -123,10 +124,13 @@ def _told(lane: Lane) -> Iterator[Bar]:
     return (bar for bar in lane.bars if bar.state != "rest")
 
 
-def _key(styles: Mapping[str, Style], right: str, width: float, *, others: bool) -> tuple[list[Shape], float]:
+def _key(
+    styles: Mapping[str, Style], right: str, width: Pixels, *, others: bool
+) -> tuple[list[Shape], Pixels]:
     """What colours and fillings mean; and where it ends."""
     shapes: list[Shape] = []
-    x, y = 8.0, 6.0
+    x: Pixels = 8.0
+    y: Pixels = 6.0
     sample = Segment(0.0, 1.0)
     entries: list[tuple[str, Style | None, State]] = [
         (label, style, "truth") for label, style in styles.items()
@@ -146,8 +150,8 @@ def _key(styles: Mapping[str, Style], right: str, width: float, *, others: bool)
 
 
 def _panel(
-    one: Timeline, styles: Mapping[str, Style], title: str, y: float, width: float
-) -> tuple[list[Shape], float]:
+    one: Timeline, styles: Mapping[str, Style], title: str, y: Pixels, width: Pixels
+) -> tuple[list[Shape], Pixels]:
     rows = rows_of(one)
     high = 18.0 if len(rows) <= 2 else 12.0
     scale = Scale(0.0, one.duration_s, _NAMES, width - _RIGHT)
@@ -184,13 +188,15 @@ def _panel(
     return [*shapes, *lanes], top + height + 26
 
 
-def _placed(bar: Bar, style: Style | None, scale: Scale, y: float, high: float) -> Iterator[Shape]:
+def _placed(bar: Bar, style: Style | None, scale: Scale, y: Pixels, high: Pixels) -> Iterator[Shape]:
     begin = scale(min(bar.segment.start_s, scale.high))
     end = max(scale(min(bar.segment.end_s, scale.high)), begin + 1.5)  # never too short to be seen
     yield from _bar(bar, style, begin, min(end, scale.end + 1.5), y + 2, high - 4)
 
 
-def _bar(bar: Bar, style: Style | None, begin: float, end: float, y: float, high: float) -> Iterator[Shape]:
+def _bar(
+    bar: Bar, style: Style | None, begin: Pixels, end: Pixels, y: Pixels, high: Pixels
+) -> Iterator[Shape]:
     """One segment; without a style it is grey."""
     colour = MUTED if style is None else style.colour
     title = _title(bar)
@@ -221,7 +227,7 @@ def _title(bar: Bar) -> str:
     return f"{bar.label}, {when}, score {bar.score:.3g}, {said}"
 
 
-def hatch(x: float, y: float, width: float, height: float, pattern: int) -> tuple[tuple[Point, ...], ...]:
+def hatch(x: Pixels, y: Pixels, width: Pixels, height: Pixels, pattern: int) -> tuple[tuple[Point, ...], ...]:
     """Lines over a rectangle that tell classes of the same colour apart.
 
     Patterns 1 to 4 rise, fall, stand and lie; 5 to 8 are the same, closer together, and so on.

@@ -12,6 +12,7 @@ from ascnet_cli.outputs.charts.drawing import (
     MUTED,
     Drawing,
     Marker,
+    Pixels,
     Point,
     Shape,
     Strokes,
@@ -40,7 +41,7 @@ class Line:
 
     name: str
     look: Look
-    points: tuple[Point, ...]
+    points: tuple[tuple[float, float], ...]
     width: float = 2.0
     opacity: float = 1.0
 
@@ -68,8 +69,8 @@ def line_chart(
     y_axis: Axis,
     *,
     label: str,
-    width: float = WIDTH,
-    height: float = HEIGHT,
+    width: Pixels = WIDTH,
+    height: Pixels = HEIGHT,
     named: bool = True,
     at: tuple[float, str] | None = None,
 ) -> Drawing:
@@ -86,7 +87,7 @@ def line_chart(
         at: an x to be marked, and a word for it.
     """
     top: tuple[Shape, ...] = ()
-    above = 0.0
+    above: Pixels = 0
     if named:
         top, above = legend(
             [(line.name, line.look) for line in lines],
@@ -102,7 +103,7 @@ def line_chart(
 
 
 def _scales(
-    lines: Sequence[Line], x_axis: Axis, y_axis: Axis, width: float, top: float, bottom: float
+    lines: Sequence[Line], x_axis: Axis, y_axis: Axis, width: Pixels, top: Pixels, bottom: Pixels
 ) -> tuple[Scale, Scale]:
     xs = [x for line in lines for x, _ in line.points] or [0.0, 1.0]
     ys = [y for line in lines for _, y in line.points if math.isfinite(y)] or [0.0]
@@ -112,7 +113,7 @@ def _scales(
         x_low, x_high = x_low - 0.5, x_high + 0.5
     y_low = min(0.0, *ys) if y_axis.low is None else y_axis.low
     y_high = max(nice_top(max(ys)), y_low + 1e-9) if y_axis.high is None else y_axis.high
-    return Scale(x_low, x_high, _LEFT, width - _RIGHT), Scale(y_low, y_high, bottom, top)
+    return Scale(x_low, x_high, _LEFT, width - _RIGHT), Scale(y_low, y_high, float(bottom), float(top))
 
 
 def frame(x_scale: Scale, y_scale: Scale, x_axis: Axis, y_axis: Axis) -> Iterator[Shape]:

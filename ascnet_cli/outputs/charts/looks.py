@@ -10,6 +10,7 @@ from ascnet_cli.outputs.charts.drawing import (
     Drawing,
     Marker,
     MarkerKind,
+    Pixels,
     Rect,
     Shape,
     Strokes,
@@ -20,7 +21,7 @@ from ascnet_cli.outputs.charts.drawing import (
 from ascnet_cli.outputs.colours import PALETTE
 
 _COLOURS = PALETTE[:6]  # the seventh, yellow, is too pale for a line on white
-_DASHES: tuple[tuple[float, ...], ...] = ((), (7, 3), (2, 2.5), (9, 3, 2, 3), (4, 4))
+_DASHES: tuple[tuple[Pixels, ...], ...] = ((), (7, 3), (2, 2.5), (9, 3, 2, 3), (4, 4))
 _SIZE = 12.0
 _ROW = 20.0
 _SAMPLE = 30.0
@@ -38,7 +39,7 @@ class Look:
     """
 
     colour: str
-    dash: tuple[float, ...]
+    dash: tuple[Pixels, ...]
     marker: MarkerKind
 
 
@@ -50,8 +51,8 @@ def look(number: int) -> Look:
 
 
 def legend(
-    entries: Sequence[tuple[str, Look]], *, x: float, y: float, width: float, lines: bool
-) -> tuple[tuple[Shape, ...], float]:
+    entries: Sequence[tuple[str, Look]], *, x: Pixels, y: Pixels, width: Pixels, lines: bool
+) -> tuple[tuple[Shape, ...], Pixels]:
     """Names beside samples, in as many rows as it takes.
 
     Args:
@@ -86,7 +87,7 @@ def sample(style: Look, *, lines: bool) -> Drawing:
     return Drawing(width, 14.0, tuple(_sample(style, 0.0, 7.0, lines=lines)), "")
 
 
-def _sample(style: Look, left: float, middle: float, *, lines: bool) -> Iterator[Shape]:
+def _sample(style: Look, left: Pixels, middle: Pixels, *, lines: bool) -> Iterator[Shape]:
     if not lines:
         yield Rect(left, middle - 6, 12, 12, style.colour)
         return

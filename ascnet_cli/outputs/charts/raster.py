@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
 from ascnet_cli.errors import OptionError
-from ascnet_cli.outputs.charts.drawing import ROLES, Drawing, Marker, Rect, Shape, Strokes, Text
+from ascnet_cli.outputs.charts.drawing import ROLES, Drawing, Marker, Pixels, Rect, Shape, Strokes, Text
 from ascnet_cli.outputs.charts.svg import clean, outline
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _add(axes: Axes, shape: Shape, order: int) -> None:
             )  # fmt: skip
 
 
-def _pt(pixels: float) -> float:
+def _pt(pixels: Pixels) -> float:
     return pixels * 72 / _DPI
 
 

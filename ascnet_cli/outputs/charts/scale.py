@@ -29,7 +29,7 @@ class Scale:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"no scale from {self.low} to {self.high}")
 
-    def __call__(self, value: float) -> float:
+    def __call__(self, value: float | int) -> float:
         """Where a number is."""
         return self.begin + (value - self.low) * self.per_unit
 

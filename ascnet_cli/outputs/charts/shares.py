@@ -47,7 +47,7 @@ def share_chart(kinds: Sequence[Kind], *, name: str, x_title: str, y_title: str,
     x_scale = Scale(0.5, n_columns + 0.5, _LEFT, WIDTH - _RIGHT)
     y_scale = Scale(0.0, 1.0, HEIGHT - _BELOW, 28.0)
     x_axis = Axis(x_title, ticks=tuple(float(n) for n in range(1, n_columns + 1)))
-    shapes: list[Shape] = [*frame(x_scale, y_scale, x_axis, Axis(y_title, ticks=(0, 0.25, 0.5, 0.75, 1)))]
+    shapes: list[Shape] = [*frame(x_scale, y_scale, x_axis, Axis(y_title, ticks=(0.0, 0.25, 0.5, 0.75, 1.0)))]
     shapes.append(Text(_LEFT, 15, name, 12, INK, bold=True))
     wide = x_scale.per_unit * 0.84
     for column in range(n_columns):

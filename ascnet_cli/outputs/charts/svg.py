@@ -10,7 +10,17 @@ import re
 from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
-from ascnet_cli.outputs.charts.drawing import ROLES, Drawing, Marker, Rect, Shape, Strokes, Text
+from ascnet_cli.outputs.charts.drawing import (
+    ROLES,
+    Drawing,
+    Marker,
+    Pixels,
+    Point,
+    Rect,
+    Shape,
+    Strokes,
+    Text,
+)
 from ascnet_cli.outputs.text import utf8
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -103,9 +113,9 @@ def _marker(marker: Marker) -> str:
     )
 
 
-def outline(marker: Marker) -> tuple[tuple[float, float], ...]:
+def outline(marker: Marker) -> tuple[Point, ...]:
     """Corners of a marker that is no circle, about as large as one of its size."""
-    shapes: Mapping[str, tuple[tuple[float, float], ...]] = {
+    shapes: Mapping[str, tuple[Point, ...]] = {
         "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
         "triangle": ((0, -1.2), (1.1, 0.9), (-1.1, 0.9)),
         "nabla": ((0, 1.2), (1.1, -0.9), (-1.1, -0.9)),
@@ -162,6 +172,6 @@ def _attributes(values: Mapping[str, str]) -> str:
     return "".join(f" {name}={quoteattr(clean(value))}" for name, value in values.items())
 
 
-def _n(value: float) -> str:
+def _n(value: Pixels) -> str:
     """A number in at most two decimals: a hundredth of a pixel."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else str(int(value))
