@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ascnet_cli.datasets.annotations import Annotations
     from ascnet_cli.evaluation.detection import EvaluationResult
     from ascnet_cli.evaluation.diagnosis import Diagnosis
-    from ascnet_cli.evaluation.protocols import Case, Protocol
+    from ascnet_cli.evaluation.protocols import Protocol
 
-_DATASET_OF = {
-    "thumos14-210": "thumos14",
-    "thumos14-212": "thumos14",
-    "wtalc": "thumos14",
-    "activitynet13": "activitynet13",
-}
 _DIAGNOSIS_TIOU = 0.5
 
 
@@ -80,7 +73,7 @@ def evaluate(
     Exit codes: 0 done; 2 usage; 5 predictions or annotations missing, damaged, or with unknown names;
     6 disk or memory.
     """
-    from ascnet_cli.evaluation.protocols import parse_tious, prepare, protocol_named, protocol_of
+    from ascnet_cli.evaluation.protocols import parse_tious, protocol_named, protocol_of
 
     chosen = protocol_named(
         protocol or protocol_of(dataset).name, None if tiou is None else parse_tious(tiou)
@@ -90,26 +83,14 @@ def evaluate(
 
         check_plots(plots)
 
-    from ascnet_cli.datasets.annotations import ground_truth
+    from ascnet_cli.cli.judging import open_truth, say_case
     from ascnet_cli.outputs.files import read_file
 
     found = read_file(predictions)
-    annotations = _annotations(dataset, data, chosen)
-    judged = annotations.judged()
-    if videos is not None:
-        wanted = _listed(videos, {video.video for video in annotations.videos})
-        judged = tuple(video for video in annotations.videos if video.video in wanted)
-    case = prepare(
-        chosen,
-        ground_truth(judged),
-        found,
-        known_videos=[video.video for video in annotations.videos],
-        classes=annotations.classes,
-        ambiguous={video.video: video.ambiguous for video in annotations.videos},
-        ignore_unknown=ignore_unknown,
-    )
+    truth = open_truth(dataset, data, chosen, videos)
+    case = truth.case(found, ignore_unknown=ignore_unknown)
     result = case.evaluate()
-    _say_case(case, result, annotations)
+    say_case(case, result, truth.annotations)
     diagnosis = None
     if diagnose or plots is not None:
         from ascnet_cli.evaluation.diagnosis import diagnose as diagnose_case
@@ -126,113 +107,13 @@ def evaluate(
         import json
 
         from ascnet_cli.cli.text import write_stdout
+        from ascnet_cli.evaluation.summary import summary
 
         write_stdout(json.dumps(summary(case, result, shown)) + "\n")
         return
     _print_result(chosen, result, per_class=per_class)
     if shown is not None:
         _print_diagnosis(shown)
-
-
-def summary(case: Case, result: EvaluationResult, diagnosis: Diagnosis | None = None) -> dict[str, object]:
-    """The object that `--json` prints; `diagnosis` is in it only where it was asked for."""
-    document: dict[str, object] = {
-        "protocol": case.protocol.name,
-        "tiou": list(result.tious),
-        "map": list(result.map),
-        "average": result.average,
-        "per_class": {label: list(values) for label, values in result.per_class.items()},
-        "videos_evaluated": result.n_videos,
-        "unknown_labels": list(case.unknown_labels),
-        "unknown_videos": list(case.unknown_videos),
-    }
-    if diagnosis is not None:
-        document["diagnosis"] = {
-            "tiou": diagnosis.tiou,
-            "predictions": {kind: list(counts) for kind, counts in diagnosis.counts.items()},
-            "gains": dict(diagnosis.gains),
-            "recall": [
-                {
-                    "from_s": length.from_s,
-                    "to_s": None if length is diagnosis.lengths[-1] else length.to_s,
-                    "instances": length.n_instances,
-                    "recall": list(length.recall) or None,
-                }
-                for length in diagnosis.lengths
-            ],
-        }
-    return document
-
-
-def _annotations(dataset: str, data: Path | None, protocol: Protocol) -> Annotations:
-    """The annotations, whole: what is dropped is for the protocol to say."""
-    from dataclasses import replace
-
-    from ascnet_cli.datasets.catalog import KNOWN, load_annotations
-    from ascnet_cli.errors import OptionError
-
-    name = _DATASET_OF.get(protocol.name)
-    if dataset in KNOWN and name not in (None, dataset):
-        raise OptionError(
-            f"{protocol.name} is no protocol of {dataset}", hint=f"leave it out, or --dataset {name}"
-        )
-    if data is not None and dataset not in KNOWN:
-        raise OptionError(
-            "--data says where a known data set lies", hint=f"leave it out: --dataset {dataset} is a path"
-        )
-    known = dataset if dataset in KNOWN else name
-    if known is None:
-        return load_annotations(dataset)
-    place = data if dataset in KNOWN else Path(dataset)
-    return load_annotations(known, place, replace(KNOWN[known].policies, known_bad="keep"))
-
-
-def _listed(path: Path, known: set[str]) -> set[str]:
-    """The names in a list of videos.
-
-    Raises:
-        PredictionsError: it cannot be read, is empty, or names videos that are not annotated.
-    """
-    from ascnet_cli.datasets.activitynet_json import read_text
-    from ascnet_cli.errors import PredictionsError
-
-    names = {line.strip() for line in read_text(path).splitlines() if line.strip()}
-    strange = sorted(names - known)
-    if strange or not names:
-        shown = ", ".join(map(repr, strange[:20])) + (", ..." if len(strange) > 20 else "")
-        raise PredictionsError(
-            f"{path}: videos that are not annotated ({len(strange)}): {shown}"
-            if names
-            else f"{path} is empty",
-            hint="write a name a line, equal to the letter to that in the annotations",
-        )
-    return names
-
-
-def _say_case(case: Case, result: EvaluationResult, annotations: Annotations) -> None:
-    """What was judged, and what was not, on standard error."""
-    from ascnet_cli.cli.text import counted, say
-
-    if annotations.findings:
-        rules = ", ".join(f"{finding.rule} {finding.count}" for finding in annotations.findings)
-        say(f"annotations: {rules} (`ascnet datasets check` says where)")
-    say(f"protocol {case.protocol.name}: {case.protocol.note}".removesuffix(": "))
-    say(f"evaluated: {annotations.name}, {case.description()}")
-    if case.n_dropped:
-        say(f"left out by the protocol: {counted(case.n_dropped, 'video')}")
-    if case.n_silent:
-        say(f"without any prediction: {counted(case.n_silent, 'video')}")
-    if case.n_elsewhere:
-        say(f"left out, in videos that are not evaluated: {counted(case.n_elsewhere, 'prediction')}")
-    if case.n_ambiguous:
-        say(f"deleted, in ambiguous intervals: {counted(case.n_ambiguous, 'prediction')}")
-    if case.n_unknown:
-        say(f"false positives with an unknown label or video: {counted(case.n_unknown, 'prediction')}")
-    for what, names in (("labels", case.unknown_labels), ("videos", case.unknown_videos)):
-        if names:
-            say(f"unknown {what}: {', '.join(map(repr, names))}")
-    if result.absent_classes:
-        say(f"classes without an instance here, not in the mean: {', '.join(result.absent_classes)}")
 
 
 def _print_result(protocol: Protocol, result: EvaluationResult, *, per_class: bool) -> None:

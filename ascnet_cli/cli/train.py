@@ -84,8 +84,9 @@ def train(
     """Train ASC-Net on features and video-level labels, choose a checkpoint, and test it.
 
     A run folder gets config.toml (every setting), environment.json, events.jsonl, checkpoints/,
-    best.safetensors (for `ascnet detect --model`), predictions.json and MODEL_CARD.md. The checkpoint is
-    chosen on held-out training videos; test videos are looked at once, at the end.
+    best.safetensors (for `ascnet detect --model`), predictions.json, test.json, MODEL_CARD.md and
+    report.html, which shows how it goes while it goes on. The checkpoint is chosen on held-out training
+    videos; test videos are looked at once, at the end.
 
     Exit codes: 0 done; 2 usage or settings; 4 nothing to learn from, or a loss that is no number any more;
     5 data missing or damaged; 6 disk or memory; 130 and 143 stopped, to be taken up again with --resume.
@@ -201,6 +202,7 @@ def _train(
     from ascnet_cli.cli.training_view import training_view
     from ascnet_cli.training.boards import Board
     from ascnet_cli.training.parallel import is_first
+    from ascnet_cli.training.report import draw_report
     from ascnet_cli.training.run import train_and_test
     from extractors.device import resolve_device
 
@@ -209,6 +211,14 @@ def _train(
     if reports:
         _say_data(data, str(chosen_device))
     results: list[RunResult] = []
+
+    def note(text: str) -> None:
+        say(f"note: {text}")
+
+    def draw_all(at: Progress) -> None:  # the page of all seeds; each has one of its own, too
+        if at.step % settings[0].training.validate_every == 0:
+            draw_report(place, note)
+
     for number, one in enumerate(settings, 1):
         run = place / f"seed-{one.training.seed}" if several else place
         title = f"seed {one.training.seed} ({number} of {len(settings)})" if several else str(run)
@@ -219,6 +229,8 @@ def _train(
                     followers.append(shown.enter_context(training_view(title)))
                 if tensorboard and reports:
                     followers.append(shown.enter_context(Board(run)))
+                if several and reports:
+                    followers.append(draw_all)
                 result = train_and_test(
                     data,
                     one,
@@ -226,9 +238,11 @@ def _train(
                     device=chosen_device,
                     resume=resume,
                     progress=_to_all(followers),
-                    notes=lambda text: say(f"note: {text}"),
+                    notes=note,
                     should_stop=stop.asked,
                 )
+                if several and reports:
+                    draw_report(place, note)
             stop.raise_if_asked()
         results.append(result)
         if reports:
@@ -303,7 +317,7 @@ def _print_results(
 
 
 def _as_json(result: RunResult) -> dict[str, object]:
-    from ascnet_cli.cli.evaluate import summary
+    from ascnet_cli.evaluation.summary import summary
 
     trained, test = result.training, result.test
     return {

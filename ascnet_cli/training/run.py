@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ascnet_cli.datasets.features import FeatureFile
 from ascnet_cli.detector import localization_of, segments_of
 from ascnet_cli.evaluation.detection import EvaluationResult
 from ascnet_cli.evaluation.protocols import Case, Protocol, prepare, protocol_of
+from ascnet_cli.evaluation.summary import summary
 from ascnet_cli.model.checkpoint import Checkpoint, load_checkpoint
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.outputs.files import write_file
@@ -23,7 +25,10 @@ from ascnet_cli.training.data import TrainingData
 from ascnet_cli.training.loop import Progress, TrainingResult, train
 from ascnet_cli.training.model_card import read_facts, write_model_card
 from ascnet_cli.training.parallel import is_first
+from ascnet_cli.training.report import draw_report
+from ascnet_cli.training.run_folder import RunFolder
 from ascnet_cli.training.settings import Settings
+from weights.atomic import replacing
 
 PREDICTIONS = "predictions.json"
 
@@ -73,7 +78,9 @@ def train_and_test(
 ) -> RunResult:
     """Train, then judge the chosen checkpoint on the test videos.
 
-    The segments found there go into the folder, as ActivityNet JSON, and a model card with the numbers.
+    The segments found there go into the folder, as ActivityNet JSON, with the numbers, a model card, and a
+    page with the curves. The page is drawn after each validation, and at the end, whatever that is; where it
+    cannot be drawn, `notes` is told, and nothing else changes.
     Of several processes that `torchrun` started the first one alone does that.
 
     Args:
@@ -89,27 +96,53 @@ def train_and_test(
     Raises:
         AscnetError: as `loop.train` and `judge_checkpoint` raise them.
     """
-    trained = train(
-        data.videos,
-        run,
-        settings.network,
-        settings.loss,
-        settings.training,
-        localization=settings.localization,
-        recipe=data.recipe,
-        device=device,
-        resume=resume,
-        progress=progress,
-        should_stop=should_stop,
-        notes=notes,
-    )
-    test = None
-    if trained.finished and trained.checkpoint is not None and is_first():
-        if data.test:
-            test = judge_checkpoint(data, trained.checkpoint, device=device)
-            write_file(test.detections, run / PREDICTIONS)
-        _write_card(data, run, test)
+    begun = False
+
+    def follow(at: Progress) -> None:
+        nonlocal begun
+        begun = True
+        if progress is not None:
+            progress(at)
+        if at.step % settings.training.validate_every == 0:
+            draw_report(run, notes)
+
+    try:
+        trained = train(
+            data.videos,
+            run,
+            settings.network,
+            settings.loss,
+            settings.training,
+            localization=settings.localization,
+            recipe=data.recipe,
+            device=device,
+            resume=resume,
+            progress=follow,
+            should_stop=should_stop,
+            notes=notes,
+        )
+        begun = is_first()
+        test = _test(data, run, trained, device) if trained.finished and begun else None
+    finally:
+        if begun:
+            draw_report(run, notes)
     return RunResult(run, settings.training.seed, trained, test)
+
+
+def _test(
+    data: TrainingData, run: Path, trained: TrainingResult, device: torch.device | str
+) -> Judgement | None:
+    """Judges the chosen checkpoint of a finished run, and writes what is found into its folder."""
+    if trained.checkpoint is None:
+        return None
+    test = None
+    if data.test:
+        test = judge_checkpoint(data, trained.checkpoint, device=device)
+        write_file(test.detections, run / PREDICTIONS)
+        with replacing(RunFolder(run).test) as file:
+            file.write(json.dumps(summary(test.case, test.result), ensure_ascii=False).encode() + b"\n")
+    _write_card(data, run, test)
+    return test
 
 
 def _write_card(data: TrainingData, run: Path, test: Judgement | None) -> None:

@@ -6,6 +6,9 @@ events.jsonl        a JSON object a line: `start`, `note`, `step`, `validation`,
 checkpoints/        what the run is taken up again from
 best.safetensors    the checkpoint that was chosen
 MODEL_CARD.md       what that is and how it came about, for people
+predictions.json    the segments that it finds in the test videos
+test.json           how good these are: the object of `ascnet evaluate --json`
+report.html         all of it in pictures; made from the others
 .lock               held by the process that trains here, whoever that is
 """
 
@@ -48,6 +51,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.best = path / self.BEST
         self.card = path / "MODEL_CARD.md"
+        self.test = path / "test.json"
         self._config = path / "config.toml"
         self._events = path / "events.jsonl"
         self._environment = path / "environment.json"

@@ -24,7 +24,7 @@ def test_a_run_in_its_usual_place(folder, tmp_path):
     assert {path.name for path in run.iterdir()} == {
         ".lock",
         "MODEL_CARD.md", "best.safetensors", "checkpoints", "config.toml", "environment.json",
-        "events.jsonl", "predictions.json",
+        "events.jsonl", "predictions.json", "report.html", "test.json",
     }  # fmt: skip
     header, row = ran.out.splitlines()
     assert header.split()[0] == "seed"
