@@ -223,7 +223,9 @@ def _redigested(draw: Any, data: bytes) -> bytes:
     if draw(st.booleans()):
         name = draw(st.sampled_from(sorted(state)))
         state[name] = draw(
-            st.sampled_from([state[name][:1], state[name].double(), state[name] * math.nan, state[name].half()])
+            st.sampled_from(
+                [state[name][:1], state[name].double(), state[name] * math.nan, state[name].half()]
+            )
         ).contiguous()
     try:
         content["digest"] = _digest(content, state)
@@ -285,7 +287,9 @@ training.snippets=40"""
 
 TARGETS: dict[str, Target] = {
     "annotations": Target(
-        _written("ann.json", seeds.as_json(seeds.ANNOTATIONS)), _annotations, (damage.json_of, damage.bytes_of)
+        _written("ann.json", seeds.as_json(seeds.ANNOTATIONS)),
+        _annotations,
+        (damage.json_of, damage.bytes_of),
     ),
     "thumos": Target(seeds.thumos_folder, _thumos, (damage.lines_of, damage.bytes_of)),
     "labels": Target(
