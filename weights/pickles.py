@@ -23,7 +23,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
-_MOST_ARRAYS = 100_000  # I3D has 600
+_MOST_ARRAYS = 10_000  # I3D has 600
 # A damaged pickle can fail in any of these ways; see the warning at the end of pickle.UnpicklingError.
 _FAILURES = (
     pickle.UnpicklingError,

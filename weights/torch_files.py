@@ -8,6 +8,7 @@ at here first.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from weights.errors import WeightsError
 from weights.files import MAX_BYTES
 
 _ZIP = b"PK"
+_GLOBAL = re.compile(r"GLOBAL (\S+)")  # how PyTorch names what it did not run
+_ADVICE = "weights_only"
 _MAX_MEMBERS = 100_000
 _FLOAT_BYTES = 4
 _HINT = "It was not run. Take the file from its publisher; one that needs code is refused."
@@ -44,9 +47,8 @@ def load_torch(data: bytes, what: str) -> Any:  # noqa: ANN401 - whatever was sa
         _check_archive(data)
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = str(error).partition("\n")[0][:200]
         raise WeightsError(
-            f"{what}: not a PyTorch state dict of plain tensors: {first_line or type(error).__name__}",
+            f"{what}: not a PyTorch state dict of plain tensors: {_reason(error)}",
             hint=_CONVERT if isinstance(error, pickle.UnpicklingError) else _HINT,
         ) from error
 
@@ -74,10 +76,22 @@ def arrays_of(state: Mapping[object, object], what: str) -> dict[str, np.ndarray
     for name, tensor in tensors.items():
         kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
         try:
+            if tensor.layout != torch.strided:  # whose places in memory nobody has checked
+                raise TypeError(f"its layout is {tensor.layout}")
             arrays[name] = tensor.detach().to(kind).contiguous().numpy()
-        except (TypeError, RuntimeError) as error:  # sparse, quantized, without content
+        except (TypeError, RuntimeError) as error:  # quantized, without content
             raise WeightsError(f"{what}: {name} is no plain tensor: {error}", hint=_HINT) from error
     return arrays
+
+
+def _reason(error: Exception) -> str:
+    """Why a file was refused, without PyTorch's advice on how to load it all the same."""
+    asked = _GLOBAL.search(str(error))
+    if asked:
+        return f"it asks for {asked[1]}"
+    if _ADVICE in str(error):
+        return "it asks for more than tensors and plain containers"
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _check_archive(data: bytes) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import socket
 import tarfile
 import threading
@@ -106,7 +107,8 @@ def test_C01_there_is_no_other_way_to_unpickle():
             text = path.read_text()
             assert "weights_only=False" not in text, path
             assert "allow_pickle=True" not in text, path
-            assert text.count("torch.load(") == text.count("weights_only=True)"), path
+            loads = re.findall(r"(?<!safetensors\.)torch\.load\(.*", text)
+            assert all("weights_only=True" in call for call in loads), path
             if path.name != "pickles.py":
                 assert "pickle.load" not in text, path
                 assert "Unpickler(" not in text, path
@@ -116,7 +118,8 @@ def test_C02_a_checkpoint_that_needs_code_is_to_be_exported_by_its_own_tool(tmp_
     torch.save({"args": argparse.Namespace(lr=1), "state_dict": {"a": torch.ones(1)}}, tmp_path / "full.pt")
     ran = ascnet("weights", "convert", "full.pt", "--out", "out.safetensors")
     assert ran.code == 5
-    assert "argparse.Namespace" in ran.err
+    assert "it asks for argparse.Namespace" in ran.err
+    assert "can still be loaded" not in ran.err
     assert "no option of ascnet runs it" in ran.err
     assert "with the tool that made it" in ran.err
     for command in ("convert", "fetch", "verify"):
@@ -394,7 +397,7 @@ def test_C07_dictionaries_that_hold_one_another_are_not_unrolled(tmp_path):
     (tmp_path / "a.ckpt").write_bytes(pickle.dumps(tree))
     ran = ascnet("weights", "convert", "a.ckpt", "--out", "out.safetensors")
     assert ran.code == 5
-    assert "more than 100000 arrays" in ran.err
+    assert "more than 10000 arrays" in ran.err
 
 
 @pytest.mark.parametrize("special", ["pipe", "folder", "endless"])

@@ -246,14 +246,14 @@ def test_D05_features_that_are_no_numbers_fail_their_video_alone(tmp_path):
 
     action_video(tmp_path / "bad.mp4", length_s=3.0)
     action_video(tmp_path / "good.mp4")
-    real, calls = StandIn.snippets, []
+    real, calls = StandIn.push, []
 
-    def sometimes(self, clips):
+    def sometimes(self, x_CTHW, *, last):
         calls.append(1)
-        rows, logits = real(self, clips)
-        return (rows * np.nan if len(calls) == 1 else rows), logits
+        rows = real(self, x_CTHW, last=last)
+        return rows * np.nan if len(calls) == 1 else rows
 
-    with stand_in_network(), mock.patch.object(StandIn, "snippets", sometimes):
+    with stand_in_network(), mock.patch.object(StandIn, "push", sometimes):
         ran = ascnet_here("detect", "bad.mp4", "good.mp4", "--features-out", "kept", "--json")
     assert ran.code == 3, ran.err
     states = {video["video"]: (video["state"], video["error"]) for video in ran.json["videos"]}
@@ -287,7 +287,7 @@ def test_D06_batches_change_nothing_and_threads_nothing_either():
     with tiny_i3d():
         torch.manual_seed(3)
         network = I3D("rgb").eval()
-        clips = torch.rand(5, 3, 16, 64, 64)
+        clips = torch.rand(2, 3, 16, 32, 32)
         before = torch.get_num_threads()
         try:
             with torch.inference_mode():
@@ -307,7 +307,7 @@ def test_D06_batches_change_nothing_and_threads_nothing_either():
 @pytest.mark.parametrize("n_workers", [1, 2, 3, 7, 64])
 def test_D12_workers_together_never_use_more_threads_than_there_are_cores(n_workers):
     n_cores = len(os.sched_getaffinity(0))
-    assert 1 <= threads_each(n_workers)
+    assert threads_each(n_workers) >= 1
     assert threads_each(n_workers) * min(n_workers, n_cores) <= n_cores
     assert default_workers("cpu") <= n_cores
 
