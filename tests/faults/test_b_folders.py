@@ -237,7 +237,7 @@ def test_B07_claims_need_neither_locks_nor_clocks_of_others(tmp_path, monkeypatc
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     monkeypatch.setattr(fcntl, "lockf", refuse)
-    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 1e9)
     now = [0.0]
     path = tmp_path / "a.claim"
     with (

@@ -73,8 +73,10 @@ def test_documents_that_json_chokes_on(tmp_path, content):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("duration_s", 10**400), ("duration_s", -1), ("duration_s", 0), ("duration_s", "3.84"), ("duration_s", True),
-        ("grid", {"stride_frames": 1.5, "window_frames": 16}), ("grid", {"stride_frames": 16, "window_frames": 2**70}),
+        ("duration_s", 10**400), ("duration_s", -1), ("duration_s", 0), ("duration_s", "3.84"),
+        ("duration_s", True),
+        ("grid", {"stride_frames": 1.5, "window_frames": 16}),
+        ("grid", {"stride_frames": 16, "window_frames": 2**70}),
         ("grid", {"stride_frames": 16, "window_frames": 16, "lag_frames": "late"}),
         ("decode_report", {}), ("recipe", 7), ("source", 7), ("shape", None),
     ],
