@@ -332,7 +332,7 @@ FOUND = [
 
 
 # A format is a writer and a reader, or an object that has both.
-FORMATS = getattr(files, "FORMATS", None) or {name: None for name in files.WRITERS}
+FORMATS = getattr(files, "FORMATS", None) or dict.fromkeys(files.WRITERS)
 
 
 def written(format, results):
