@@ -9,6 +9,7 @@ comment says otherwise.
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ DEFAULT_PRESET: Preset = "fixed"
 _SIGMAS: dict[Dataset, tuple[int, int, int]] = {"thumos14": (8, 8, 3), "activitynet13": (2, 10, 10)}
 _EMBED_DROPOUT: dict[Dataset, float] = {"thumos14": 0.0, "activitynet13": 0.5}  # ACM-Net
 _TRAINING_SNIPPETS: dict[Dataset, int] = {"thumos14": 750, "activitynet13": 75}
+_WIDEST = 2**20  # numbers in a row, classes: beyond that a number is damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +88,8 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_classes", "in_dim", "embed_dim", "query_dim", "sigma_fg", "sigma_ct", "sigma_bg"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} must be at least 1, not {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= _WIDEST:
+                raise OptionError(f"{name} must be from 1 to {_WIDEST}, not {getattr(self, name)}")
         for name in ("embed_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise OptionError(f"{name} must be in [0, 1), not {getattr(self, name)}")
@@ -121,7 +123,7 @@ class NetworkConfig:
         wrong += [
             f"{name} cannot be {value!r}"
             for name, value in values.items()
-            if name in hints and not _fits(value, hints[name])
+            if name in hints and not fits(value, hints[name])
         ]
         if wrong:
             raise OptionError("network configuration: " + "; ".join(wrong))
@@ -138,13 +140,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _fits(value: object, hint: object) -> bool:
-    """Whether a value read from JSON has the type that a field is annotated with."""
+def fits(value: object, hint: object) -> bool:
+    """Whether a value read from JSON or TOML has the type that a field is annotated with."""
     if isinstance(hint, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(hint))
+        return any(fits(value, option) for option in typing.get_args(hint))
     if typing.get_origin(hint) is Literal:
         return value in typing.get_args(hint)
-    return type(value) in ((int, float) if hint is float else (hint,))
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+    return type(value) is hint
 
 
 def network_config(preset: str, dataset: str, *, n_classes: int, in_dim: int) -> NetworkConfig:

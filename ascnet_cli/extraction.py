@@ -5,7 +5,6 @@ No torch here: weights are read to be checked and hashed, and loaded by the proc
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -21,6 +20,7 @@ from extractors.recipe import STREAMS, FeatureRecipe
 from extractors.snippets import GRIDS
 from extractors.store import fingerprint
 from extractors.video import DECODERS
+from weights.documents import parse_json
 from weights.integrity import CheckedFile, read_entry, read_file
 from weights.registry import entries, entry, weights_folder
 
@@ -233,7 +233,7 @@ def _recipe_of(model: str) -> Mapping[str, Any]:
             f"there is no model {model!r}", hint=f"give {names}, or the path of an ASC-Net checkpoint"
         )
     try:
-        recipe: dict[str, Any] = json.loads(checked.metadata["ascnet"])["recipe"]
+        recipe: dict[str, Any] = parse_json(checked.metadata["ascnet"])["recipe"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{model} is not an ASC-Net checkpoint, or a damaged one", hint="give one as it was saved"

@@ -20,6 +20,7 @@ GRID_FPS = 25  # Hz; section IV-A's features, as the field extracts them
 SNIPPET_FRAMES = 16  # frames; section IV-A
 # Two timestamps of a file are never this close; float rounding of pts x time base is far below.
 _EPSILON_S = 1e-6
+_MOST_FRAMES = 10**9  # of a stride, a window, a second: beyond that a number is damaged
 
 
 @runtime_checkable
@@ -51,7 +52,10 @@ class TimeGrid:
     lag_frames: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.stride_frames, self.window_frames, self.fps) < 1:
+        counts = (self.stride_frames, self.window_frames, self.fps)
+        if not all(type(n) is int and 1 <= n <= _MOST_FRAMES for n in counts):
+            raise ValueError(f"a time grid needs positive whole numbers, not {self}")
+        if type(self.lag_frames) not in (int, float) or not abs(self.lag_frames) <= _MOST_FRAMES:
             raise ValueError(f"a time grid needs positive numbers, not {self}")
 
     @property

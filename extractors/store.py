@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from extractors.arrays import parse_npy
 from extractors.errors import FeatureError
 from extractors.layouts import Place, place_of
 from extractors.recipe import FeatureRecipe
@@ -27,11 +29,13 @@ from extractors.snippets import TimeGrid
 from extractors.versions import library_versions
 from extractors.video import DecodeReport
 from weights.atomic import replacing, write_error
+from weights.documents import parse_json
 
 FORMAT = 1
 Dtype = Literal["float32", "float16"]
 _DTYPES = ("float16", "float32")
 _CHUNK = 1 << 20  # bytes
+_LONGEST_S = 1e9  # thirty years
 
 
 @runtime_checkable
@@ -201,7 +205,7 @@ def load_features(data_path: Path) -> StoredFeatures:
     sidecar_path = data_path.with_suffix(".json")
     try:
         data = data_path.read_bytes()
-        sidecar = json.loads(sidecar_path.read_bytes())
+        sidecar = parse_json(sidecar_path.read_bytes())
     except FileNotFoundError as error:
         raise FeatureError(
             f"{error.filename} is missing",
@@ -227,26 +231,59 @@ def _checked(data: bytes, sidecar: Mapping[str, Any]) -> StoredFeatures:
     found = hashlib.sha256(data).hexdigest()
     if found != sidecar["data"]["sha256"]:
         raise ValueError(f"sha256 is {found}, the sidecar says {sidecar['data']['sha256']}")
-    values = np.load(io.BytesIO(data), allow_pickle=False)
-    if list(values.shape) != sidecar["shape"] or str(values.dtype) not in _DTYPES:
-        raise ValueError(f"holds {values.shape} {values.dtype}")
-    report = sidecar["decode_report"]
+    values = parse_npy(data)
+    if list(values.shape) != sidecar["shape"] or values.ndim != 2 or str(values.dtype) not in _DTYPES:
+        raise ValueError(f"holds {values.shape} {values.dtype}, the sidecar says {sidecar['shape']}")
+    if not values.size or not np.isfinite(values).all():
+        raise ValueError("holds no numbers, or some that are not finite")
     return StoredFeatures(
         video=str(sidecar["video"]),
-        values=values.astype(np.float32, copy=False),
+        values=np.ascontiguousarray(values, np.float32),
         grid=TimeGrid(**sidecar["grid"]),
-        duration_s=float(sidecar["duration_s"]),
-        recipe=sidecar["recipe"],
-        report=DecodeReport(**{**report, "notes": tuple(report["notes"])}),
-        source=sidecar["source"],
+        duration_s=duration_of(sidecar),
+        recipe=dict(sidecar["recipe"]),
+        report=_report_of(sidecar["decode_report"]),
+        source=dict(sidecar["source"]),
     )
+
+
+def duration_of(sidecar: Mapping[str, Any]) -> float:
+    """How long the video is by its sidecar, seconds.
+
+    Raises:
+        KeyError: it does not say.
+        ValueError: it says something else than a length.
+    """
+    told = sidecar["duration_s"]
+    if not _is_number(told) or not 0 < told <= _LONGEST_S:
+        raise ValueError(f"a duration of {told!r} s")
+    return float(told)
+
+
+def _report_of(told: Mapping[str, Any]) -> DecodeReport:
+    """A decode report whose fields are what they should be."""
+    report = DecodeReport(**{**told, "notes": tuple(told["notes"])})
+    counts = (report.frames_in_header, report.frames_decoded, report.bad_packets)
+    lengths = (report.duration_s, report.header_duration_s or 0)
+    if not (
+        all(isinstance(text, str) for text in (report.decoder, *report.notes))
+        and all(isinstance(count, int) for count in counts)
+        and all(_is_number(length) and abs(length) <= sys.float_info.max for length in lengths)
+        and isinstance(report.truncated, bool)
+    ):
+        raise ValueError(f"a decode report of {told!r}"[:200])
+    return report
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def up_to_date(folder: Path, video: str, recipe_sha256: str, source: Mapping[str, Any]) -> Path | None:
     """The data file, if it is there, of this recipe, and made from this very video; else None."""
     data_path, sidecar_path = paths_of(folder, video)
     try:
-        sidecar = json.loads(sidecar_path.read_bytes())
+        sidecar = parse_json(sidecar_path.read_bytes())
         current = sidecar["recipe_sha256"] == recipe_sha256 and sidecar["source"] == dict(source)
     except (OSError, ValueError, KeyError, TypeError):
         return None

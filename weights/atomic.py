@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from weights.processes import Owner, has_ended, machine_tag
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _TEMPORARY = re.compile(r"\.ascnet-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{8}\.tmp")
+_RENAME_WAITS_S = (0.02, 0.05, 0.1, 0.2)
 FORGOTTEN_S = 24 * 3600.0  # a file that another machine has not written to for so long is nobody's
 
 
@@ -42,7 +44,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(final)
+            _rename(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
     except BrokenPipeError:  # what was written about, not the disk
@@ -53,6 +55,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def check_writable(path: Path) -> None:
     """Hold, before any work is done, that `replacing` will find its place.
+
+    What a killed process left half written in that folder is removed: see `sweep`.
 
     Raises:
         OutputError: the folder is missing or cannot be written to, or the path is a folder.
@@ -66,6 +70,19 @@ def check_writable(path: Path) -> None:
         temporary.unlink()
     except OSError as error:
         raise write_error(error, path) from error
+    sweep(temporary.parent)
+
+
+def _rename(temporary: Path, final: Path) -> None:
+    """Give a whole file its name; where another program has the old one open (Windows), wait a little."""
+    for wait_s in _RENAME_WAITS_S:
+        try:
+            temporary.replace(final)
+        except PermissionError:
+            time.sleep(wait_s)
+        else:
+            return
+    temporary.replace(final)
 
 
 def write_error(error: OSError, path: Path) -> AscnetError:

@@ -16,6 +16,7 @@ from weights.files import MAX_BYTES, git_object_id, parse_safetensors, read_boun
 from weights.pickles import load_numpy_pickle
 from weights.registry import entry
 from weights.tfbundle import bundle_prefix, data_file, read_bundle
+from weights.torch_files import arrays_of, load_torch
 
 PACKAGE_ENTRY = "i3d-rgb-kinetics400"  # the entry that a package, not a bare file, is the source of
 
@@ -108,32 +109,10 @@ def _checkpoint(path: Path, data: bytes, arrays: dict[str, np.ndarray]) -> Check
 
 def _read_torch(data: bytes, what: str) -> dict[str, np.ndarray]:
     """A state dict, by PyTorch's restricted unpickler alone."""
-    import torch
-
-    try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-    ) as error:
-        first_line = str(error).partition("\n")[0][:200]
-        raise WeightsError(
-            f"{what}: not a PyTorch state dict of plain tensors: {first_line}",
-            hint="It was not run. Take the file from its publisher; one that needs code is refused.",
-        ) from error
+    state = load_torch(data, what)
     if isinstance(state, dict):
         state = state.get(_MODEL_STATE, state)
-    arrays: dict[str, np.ndarray] = {}
-    for name, value in state.items() if isinstance(state, dict) else ():
-        if isinstance(name, str) and isinstance(value, torch.Tensor):
-            arrays[name] = (
-                value.detach().to(torch.float32 if value.is_floating_point() else value.dtype).numpy()
-            )
+    arrays = arrays_of(state, what) if isinstance(state, dict) else {}
     if not arrays:
         raise WeightsError(f"{what}: holds no named tensors", hint="Give the state dict as it is published.")
     return arrays

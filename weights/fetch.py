@@ -70,6 +70,8 @@ def fetch_entry(known: WeightsEntry, progress: Progress | None = None) -> Fetche
     with tempfile.TemporaryDirectory(prefix="ascnet-") as folder:
         for file in known.source.files:
             (Path(folder) / file.name).write_bytes(_download(known, file, progress))
+        if known.path.exists():  # damaged, and perhaps of use to somebody who wants to know how
+            known.path.replace(known.path.with_name(f"{known.path.name}.damaged"))
         convert(Path(folder) / known.source.files[0].name, known.path)
     return Fetched(known.name, known.path, "fetched")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,11 +38,14 @@ def read_bounded(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Read a whole file once.
 
     Raises:
-        WeightsError: the file is missing, cannot be read, or has more than `limit` bytes.
+        WeightsError: the file is missing, not a regular one, cannot be read, or has more than `limit` bytes.
     """
     try:
+        if path.exists() and not path.is_file():  # before it is opened: a pipe would keep us for ever
+            raise WeightsError(f"{path}: not a regular file", hint="Check the path.")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # No more room than is needed: `read` takes all that it is told at once.
+            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be read ({error.strerror})", hint="Check the path and its permissions."

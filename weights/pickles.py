@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,6 +23,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
+_MOST_ARRAYS = 10_000  # I3D has 600
 # A damaged pickle can fail in any of these ways; see the warning at the end of pickle.UnpicklingError.
 _FAILURES = (
     pickle.UnpicklingError,
@@ -85,7 +86,12 @@ def load_numpy_pickle(data: bytes, what: str) -> dict[str, np.ndarray]:
     """
     try:
         content = _NumpyUnpickler(io.BytesIO(data)).load()
-        return dict(_flatten(content, ""))
+        arrays: dict[str, np.ndarray] = {}
+        for name, array in _flatten(content, ""):
+            arrays[name] = array
+            if len(arrays) > _MOST_ARRAYS:
+                raise ValueError(f"it holds more than {_MOST_ARRAYS} arrays")
+        return arrays
     except _FAILURES as error:
         raise WeightsError(
             f"{what}: not a pickle of plain numpy arrays: {error}",
@@ -125,14 +131,14 @@ def load_object_array(file: BinaryIO, what: str) -> np.ndarray:
     return content
 
 
-def _flatten(content: object, place: str) -> Mapping[str, np.ndarray]:
+def _flatten(content: object, place: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays one by one: a few dictionaries that hold one another twice name more than there is time for."""
     if isinstance(content, np.ndarray) and place:
-        return {place: content}
-    if not isinstance(content, dict):
-        raise TypeError(f"{place or 'its top'} is a {type(content).__name__}")
-    arrays: dict[str, np.ndarray] = {}
+        yield place, content
+        return
+    if not isinstance(content, dict) or not content:
+        raise TypeError(f"{place or 'its top'} is a {type(content).__name__} without arrays")
     for key, value in content.items():
         if not isinstance(key, str):
             raise TypeError(f"{place or 'its top'} has the key {key!r}, not text")
-        arrays.update(_flatten(value, f"{place}/{key}" if place else key))
-    return arrays
+        yield from _flatten(value, f"{place}/{key}" if place else key)

@@ -13,6 +13,7 @@ from typing import Any
 from ascnet_cli.datasets.annotations import Annotations, ground_truth
 from ascnet_cli.datasets.features import FeatureFile
 from weights.atomic import replacing
+from weights.documents import parse_json
 
 SCORES = "scores.json"
 
@@ -67,7 +68,7 @@ def truth_digest(annotations: Annotations, test: Sequence[FeatureFile] = ()) -> 
 def read_scores(folder: Path) -> RunScores | None:
     """What was measured on a run; None where it has not ended, or the record is damaged."""
     try:
-        document: Any = json.loads((folder / SCORES).read_bytes())
+        document: Any = parse_json((folder / SCORES).read_bytes())
         scores = {
             key: Score(tuple(one["tious"]), tuple(one["map"]), float(one["average"]))
             for key, one in document["scores"].items()

@@ -39,6 +39,8 @@ app.command("ablate")(ablate.ablate)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(weights.app, name="weights")
 
+# What torch says, in a plain RuntimeError, where there is no memory for a tensor on the CPU.
+_NO_MEMORY = "DefaultCPUAllocator"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -87,6 +89,10 @@ def _run() -> int:
         return 143
     except MemoryError:
         return _say_error("out of memory", "close other programs, or use a machine with more of it", 6)
+    except RuntimeError as error:
+        if _NO_MEMORY not in str(error):
+            return _say_bug()
+        return _say_error("out of memory", "ask for less, or use a machine with more of it", 6)
     except OSError as error:
         if error.errno not in _DISK_FULL:
             return _say_bug()

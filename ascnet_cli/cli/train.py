@@ -135,19 +135,14 @@ def _begun_with(place: Path) -> Settings | None:
     Raises:
         OptionError: there is no such folder, or the settings are damaged.
     """
-    import tomllib
-
     from ascnet_cli.errors import OptionError
-    from ascnet_cli.training.settings import settings_of
+    from ascnet_cli.training.config_file import read_settings
 
     if not place.is_dir():
         raise OptionError(f"there is no run {place} to resume", hint="leave --resume out to begin one")
     for config in (place / "config.toml", *sorted(place.glob("seed-*/config.toml"))):
         if config.is_file():
-            try:
-                return settings_of(tomllib.loads(config.read_text("utf-8")))
-            except ValueError as error:
-                raise OptionError(f"{config} is damaged: {error}", hint="begin a new run") from error
+            return read_settings(config)
     return None
 
 

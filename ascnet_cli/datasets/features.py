@@ -27,9 +27,12 @@ from jaxtyping import Float, Float32
 
 from ascnet_cli.datasets.activitynet_json import read_json_object
 from ascnet_cli.errors import FeatureError, PredictionsError
+from extractors.arrays import map_npy
 from extractors.snippets import TimeGrid
+from extractors.store import duration_of
 from extractors.video import VIDEO_ENDINGS
 from weights.atomic import replacing
+from weights.documents import parse_json
 
 Layout = Literal["ascnet", "plain", "acmnet", "cola"]
 
@@ -251,8 +254,8 @@ def _mapped(path: Path) -> np.ndarray:
         FeatureError: it is truncated, of another kind, or empty.
     """
     try:
-        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+        values = map_npy(path)
+    except (OSError, ValueError) as error:
         raise FeatureError(f"{path} cannot be read: {error}", hint="get or extract it again") from error
     if values.ndim != 2 or not values.size or values.dtype.kind != "f":
         raise FeatureError(
@@ -265,8 +268,8 @@ def _mapped(path: Path) -> np.ndarray:
 def _with_sidecar(video: str, path: Path) -> FeatureFile:
     sidecar_path = path.with_suffix(".json")
     try:
-        sidecar: dict[str, Any] = json.loads(sidecar_path.read_bytes())
-        grid, duration_s = TimeGrid(**sidecar["grid"]), float(sidecar["duration_s"])
+        sidecar: dict[str, Any] = parse_json(sidecar_path.read_bytes())
+        grid, duration_s = TimeGrid(**sidecar["grid"]), duration_of(sidecar)
         shape = tuple(sidecar["shape"])
         recipe, sha256 = dict(sidecar["recipe"]), str(sidecar["data"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:

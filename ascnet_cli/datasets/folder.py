@@ -8,6 +8,8 @@ format, says when things happen, which `evaluate` needs. What a video is for is 
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -53,8 +55,8 @@ def read_labels(path: Path) -> dict[str, RawVideo]:
     Raises:
         PredictionsError: naming the line that is wrong.
     """
-    reader = csv.reader(read_text(path).splitlines())
-    header = [cell.strip() for cell in next(reader, [])]
+    rows = _rows(path)
+    header = next(rows, (1, []))[1]
     if header not in (["video", "label"], ["video", "label", "subset"]):
         raise PredictionsError(
             f"{path}:1: the columns are {','.join(header) or 'none'}",
@@ -62,9 +64,8 @@ def read_labels(path: Path) -> dict[str, RawVideo]:
         )
     videos: dict[str, RawVideo] = {}
     spelled: dict[str, tuple[str, str]] = {}
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
-        cells = [cell.strip() for cell in row]
+    for line, cells in rows:
+        where = f"{path}:{line}"
         if not any(cells):
             continue
         if len(cells) != len(header) or not cells[0]:
@@ -81,6 +82,19 @@ def read_labels(path: Path) -> dict[str, RawVideo]:
             _hold_spelling(spelled, cells[1], where)
             video.labels.append(cells[1])
     return videos
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, blanks around their cells taken off, each with the line that it ends on."""
+    # The csv module finds the lines: others than it knows, or those within quotes, end no row.
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, [cell.strip() for cell in row]
+    except csv.Error as error:
+        raise PredictionsError(
+            f"{path}:{reader.line_num}: not readable as CSV: {error}", hint="check the double quotes"
+        ) from error
 
 
 def _hold_spelling(spelled: dict[str, tuple[str, str]], label: str, where: str) -> None:

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from ascnet_cli.config import NetworkConfig
-from ascnet_cli.errors import CheckpointError, OptionError
+from ascnet_cli.errors import CheckpointError, OptionError, WeightsError
 from ascnet_cli.model.ascnet import AscNet
 from weights.atomic import replacing
+from weights.files import read_bounded
 
 FORMAT = 1
 SHOWN_DIFFERENCES = 5
@@ -180,11 +181,11 @@ def _digest(content: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error.strerror}", hint="check the path that --model names."
-        ) from error
+        data = read_bounded(path)
+    except WeightsError as error:
+        cause = error.__cause__
+        said = f"{path} cannot be read: {cause.strerror}" if isinstance(cause, OSError) else str(error)
+        raise CheckpointError(said, hint="check the path that --model names.") from error
     if not data:
         raise CheckpointError(f"{path} is empty", hint=_MADE_BY)
     return data

@@ -8,7 +8,6 @@ it is not there. Only torch's `weights_only` loader ever reads it.
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ascnet_cli.errors import CheckpointError
+from ascnet_cli.errors import CheckpointError, WeightsError
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from weights.atomic import replacing
+from weights.torch_files import load_torch
 
 FORMAT = 1
 KEPT = 2  # pairs; the one before the last is there in case the last was damaged
@@ -154,15 +154,18 @@ def load_state(folder: Path, step: int, device: torch.device) -> TrainingState:
             f"{path} has format {content.get('format')}; this ascnet reads format {FORMAT}",
             hint="go on with the ascnet version that began the run, or begin a new run",
         )
-    if content["model_sha256"] != checkpoint.sha256:
+    if content.get("model_sha256") != checkpoint.sha256:
         raise CheckpointError(f"{path} does not belong to {model_path.name}", hint=_BEGIN_AGAIN)
-    return TrainingState(
-        step=content["step"],
-        model=checkpoint.model.state_dict(),
-        optimiser=content["optimiser"],
-        random=content["random"],
-        best=None if content["best"] is None else Best(*content["best"]),
-    )
+    try:
+        return TrainingState(
+            step=int(content["step"]),
+            model=checkpoint.model.state_dict(),
+            optimiser=dict(content["optimiser"]),
+            random=dict(content["random"]),
+            best=None if content["best"] is None else Best(*content["best"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not the state of a training: {error}", hint=_BEGIN_AGAIN) from error
 
 
 _BEGIN_AGAIN = "begin a new run"
@@ -192,10 +195,10 @@ def state_of_bytes(data: bytes) -> TrainingState:
 def _content(path: Path) -> dict[str, Any]:
     try:
         # To the CPU: the state of random numbers lives there, and the optimiser moves its own tensors.
-        content = torch.load(BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        content = load_torch(path.read_bytes(), str(path))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}", hint=_BEGIN_AGAIN) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except WeightsError as error:
         raise CheckpointError(f"{path} is damaged: {error}", hint=_BEGIN_AGAIN) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not the state of a training", hint=_BEGIN_AGAIN)

@@ -18,7 +18,6 @@ import errno
 import fcntl
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from pathlib import Path
 
 from ascnet_cli.errors import CheckpointError, OptionError, OutputError
 from weights.atomic import replacing, write_error
+from weights.documents import parse_json, parse_toml
 
 Scalar = str | int | float | bool | list[float] | None
 Tables = Mapping[str, Mapping[str, Scalar]]
@@ -133,7 +133,7 @@ class RunFolder:
             CheckpointError: they cannot be read.
         """
         try:
-            return tomllib.loads(self._config.read_text("utf-8"))
+            return parse_toml(self._config.read_text("utf-8"))
         except OSError as error:
             raise CheckpointError(
                 f"{self._config} cannot be read: {error.strerror}",
@@ -152,7 +152,7 @@ class RunFolder:
     def environment(self) -> dict[str, object]:
         """Where the run computed last; empty where that is not known."""
         try:
-            content = json.loads(self._environment.read_text("utf-8"))
+            content = parse_json(self._environment.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -187,7 +187,7 @@ class RunFolder:
         events = []
         for line in self._events.read_bytes().splitlines():
             try:
-                event = json.loads(line)
+                event = parse_json(line)
             except ValueError:
                 continue
             if isinstance(event, dict):

@@ -76,7 +76,7 @@ class Settings:
         parts: tuple[Any, ...] = (self.network, self.loss, self.training, self.localization)
         return {
             table: {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-            for table, part in zip(_TABLES, parts, strict=True)
+            for table, part in zip(TABLES, parts, strict=True)
         }
 
     def with_seed(self, seed: int) -> Settings:
@@ -91,9 +91,12 @@ def settings_of(tables: Mapping[str, Mapping[str, Any]]) -> Settings:
         OptionError: a table or field is missing, unknown, or of the wrong kind.
     """
     parts = {}
-    for table, kind in _TABLES.items():
+    for table, kind in TABLES.items():
         names = [field.name for field in dataclasses.fields(kind)]
-        values = {name: tables.get(table, {}).get(name) for name in names}
+        found = tables.get(table, {})
+        if not isinstance(found, Mapping):
+            raise OptionError(f"the settings in {table} are damaged: not a table")
+        values = {name: found.get(name) for name in names}
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         try:
             parts[table] = kind(**values)
@@ -172,7 +175,7 @@ def _suited(training: TrainingConfig, shape: DataShape) -> TrainingConfig:
 
 def setting_names() -> list[str]:
     """The dotted names of all settings that a person may set."""
-    names = [f"{table}.{field.name}" for table, kind in _TABLES.items() for field in dataclasses.fields(kind)]
+    names = [f"{table}.{field.name}" for table, kind in TABLES.items() for field in dataclasses.fields(kind)]
     return [name for name in names if name not in _NOT_SETTABLE]
 
 
@@ -195,7 +198,7 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-_TABLES: dict[str, Any] = {
+TABLES: Mapping[str, Any] = {
     "model": NetworkConfig,
     "loss": LossConfig,
     "training": TrainingConfig,
@@ -209,7 +212,7 @@ def _by_table(overrides: Mapping[str, str]) -> dict[str, dict[str, str]]:
     Raises:
         OptionError: a name that is no setting.
     """
-    tables: dict[str, dict[str, str]] = {table: {} for table in _TABLES}
+    tables: dict[str, dict[str, str]] = {table: {} for table in TABLES}
     known = setting_names()
     for name, text in overrides.items():
         if name not in known:
@@ -227,7 +230,7 @@ def _meant(name: str, known: list[str]) -> str:
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"settings are those of {', '.join(_TABLES)}: see `ascnet train --settings`"
+    return f"settings are those of {', '.join(TABLES)}: see `ascnet train --settings`"
 
 
 def _parsed(kind: type[Any], texts: Mapping[str, str], table: str) -> dict[str, Any]:

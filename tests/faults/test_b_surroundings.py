@@ -1,0 +1,142 @@
+"""B10 to B12: a reader that goes, an odd environment, a clock that jumps."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ascnet_cli.outputs.files import read_file
+from tests.ascnet_cli.folder_tools import write_folder
+from tests.cli_tools import action_video, stand_in_network
+from tests.cli_tools import ascnet as ascnet_here
+from tests.faults.commands import ROOT, ascnet, command, environment, said_well, shell
+
+NAMES = ("Übung.mp4", "跳.mp4", "🙂 b.mp4")
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Annotations and predictions with names beyond ASCII; the command that judges them."""
+    entries = {
+        name: {
+            "subset": "test",
+            "duration": 100.0,
+            "annotations": [{"label": f"Größe {number % 40}", "segment": [0.0, 10.0]}],
+        }
+        for number, name in enumerate([*NAMES, *(f"{n}.mp4" for n in range(300))])
+    }
+    (tmp_path / "truth.json").write_text(
+        json.dumps({"database": entries}, ensure_ascii=False), encoding="utf-8"
+    )
+    rows = [f"{name},Größe {number},0,10,0.9" for number, name in enumerate(NAMES)]
+    (tmp_path / "found.csv").write_text(
+        "\n".join(["video,label,start_s,end_s,score", *rows]) + "\n", encoding="utf-8"
+    )
+    return ("evaluate", "found.csv", "--dataset", "truth.json", "--per-class")
+
+
+@pytest.mark.parametrize("json_output", [False, True])
+def test_B10_a_reader_that_leaves_is_no_error(tmp_path, judged, json_output):
+    asked = command(*judged, *(["--json"] if json_output else []))
+    done = shell(['"$@" | head -c 1', *asked], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == 1
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("weights", "list"), ("datasets", "list"), ("--help",)])
+def test_B10_nobody_reads_at_all(tmp_path, arguments):
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = subprocess.run(
+            command(*arguments),
+            stdout=writes,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            check=False,
+        )
+    finally:
+        os.close(writes)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+BARE = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C", "LC_ALL": "C", "OMP_NUM_THREADS": "1"}
+WORLDS = {
+    "no home": {},
+    "no utf-8 mode": {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "dumb terminal": {"TERM": "dumb", "COLUMNS": "1"},
+    "a home that is not there": {"HOME": "/nowhere/at/all", "XDG_CACHE_HOME": "/nowhere"},
+    "utf-16 console": {"PYTHONIOENCODING": "latin-1"},
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_B11_it_works_wherever_it_is_started(tmp_path, judged, world):
+    env = {**BARE, **WORLDS[world]}
+    done = ascnet(*judged, "--json", cwd=tmp_path, env=env)
+    said_well(done, 0)
+    assert json.loads(done.stdout)["per_class"]["Größe 1"][0] > 0
+    table = ascnet(*judged, cwd=tmp_path, env=env)
+    said_well(table, 0)
+    assert "UnicodeEncodeError" not in table.stderr
+
+
+@pytest.mark.slow
+def test_B11_files_are_utf_8_without_a_home_or_a_locale(tmp_path):
+    data = write_folder(tmp_path / "Daten ä")
+    done = ascnet(
+        "train", "--dataset", data, "--out", "Lauf ö", "--device", "cpu",
+        "--set", "training.updates=4", "--set", "training.validate_every=2",
+        cwd=tmp_path, env={**BARE, **WORLDS["no utf-8 mode"]},
+    )  # fmt: skip
+    said_well(done, 0)
+    for path in (tmp_path / "Lauf ö").rglob("*"):
+        if path.suffix in (".toml", ".json", ".jsonl", ".md"):
+            path.read_text(encoding="utf-8")
+    assert read_file(tmp_path / "Lauf ö" / "predictions.json")
+
+
+# Wall clocks stand in records for people, and nowhere else.
+_WALL_CLOCK = re.compile(r"time\.time\(|datetime\.(now|utcnow|today)\(|\bctime\(")
+_FOR_PEOPLE = {
+    "ascnet_cli/training/run_folder.py",  # when an event happened
+    "ascnet_cli/training/model_card.py",  # when a model was made
+}
+
+
+def test_B12_no_decision_is_made_by_the_wall_clock():
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("ascnet_cli", "extractors", "weights")
+        for path in (ROOT / package).rglob("*.py")
+        if _WALL_CLOCK.search(path.read_text())
+    }
+    assert found <= _FOR_PEOPLE
+
+
+def test_B12_rates_stay_positive_when_the_clock_is_set_back(tmp_path, monkeypatch):
+    action_video(tmp_path / "a.mp4")
+    ticks = itertools.count(2_000_000_000, -3600)
+    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "time_ns", lambda: next(ticks) * 10**9)
+    with stand_in_network():
+        ran = ascnet_here("detect", "a.mp4", "--json")
+    assert ran.code == 0, ran.err
+    (video,) = ran.json["videos"]
+    assert video["seconds"] >= 0
+    (rate,) = re.findall(r"s of video \(([-\d.]+) s, ([-\d.]+)x", ran.err)
+    assert all(float(number) >= 0 for number in rate)
+
+
+def test_B12_the_clock_of_a_batch_is_monotonic():
+    assert "time.monotonic" in Path(ROOT / "extractors/batch/worker.py").read_text()
