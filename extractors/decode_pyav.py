@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import av
 import av.container
 import av.error
 import av.filter
+import av.logging
 import av.stream
 import numpy as np
 from av.format import Flags
@@ -97,7 +99,7 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
     context: Any = stream.codec_context
     if context is None:
         raise VideoError(
-            "its codec is unknown to this FFmpeg, or it is encrypted",
+            f"its codec is unknown to this FFmpeg: {_codec_of(container, stream)}",
             hint="convert it, for example to H.264 in mp4",
         )
     if stream.width and stream.height:
@@ -106,6 +108,18 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
     # One mode, so that what is decoded from a damaged file does not depend on the machine.
     context.thread_type = "SLICE"
     return stream
+
+
+def _codec_of(container: av.container.InputContainer, stream: VideoStream) -> str:
+    """What a file calls the codec of a stream that has no decoder, such as `none (zzzz / 0x7A7A7A7A)`."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)  # below it FFmpeg describes nothing
+    try:
+        description = container.dumps_format()
+    finally:
+        av.logging.set_level(level)
+    told = re.search(rf"Stream #0:{stream.index}\b.*?Video: ([^,\n]+)", description)
+    return told[1].strip() if told else "the file does not name it"
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
@@ -252,6 +266,11 @@ class PyAvReader(VideoReader):
                 self._file_end_s = max(self._file_end_s, ends_s)
             if packet.stream.index != self._stream.index:
                 continue
+            if packet.has_sidedata("encryption_info"):
+                # Some packets decode all the same, to noise.
+                raise VideoError(
+                    f"it is encrypted ({self.info.codec})", hint="give a copy without protection (DRM)"
+                )
             self._packets += packet.size > 0  # the last one is empty: it calls for the frames held back
             try:
                 decoded = packet.decode()
@@ -286,7 +305,8 @@ class PyAvReader(VideoReader):
         if mirrored or turns:
             notes.append(f"turned upright by {90 * turns} degrees{', mirrored' if mirrored else ''}")
         if self._damaged:
-            notes.append(f"{self._damaged} frames are damaged: shown as far as they could be decoded")
+            frames = "1 frame is" if self._damaged == 1 else f"{self._damaged} frames are"
+            notes.append(f"{frames} damaged: shown as far as they could be decoded")
         return DecodeReport(
             decoder=f"pyav {av.__version__}",
             frames_in_header=self.info.header_frames,
