@@ -112,10 +112,11 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
 
 def _codec_of(container: av.container.InputContainer, stream: VideoStream) -> str:
     """What a file calls the codec of a stream that has no decoder, such as `none (zzzz / 0x7A7A7A7A)`."""
+    described: Any = container  # typed as if it could not
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)  # below it FFmpeg describes nothing
     try:
-        description = container.dumps_format()
+        description = str(described.dumps_format())
     finally:
         av.logging.set_level(level)
     told = re.search(rf"Stream #0:{stream.index}\b.*?Video: ([^,\n]+)", description)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +14,8 @@ from jaxtyping import Float32, Shaped
 from extractors.backbones import Backbone, DenseStream
 from extractors.lanes import Clips, network_input
 from extractors.snippets import SNIPPET_FRAMES, TimeGrid
+
+_BLOCK_ROWS = 512  # 2 MB of 1024 numbers, five minutes of video
 
 
 @runtime_checkable
@@ -32,12 +35,40 @@ def pad_by_repeating(x_TXXX: Shaped[np.ndarray, "t h w c"], multiple: int) -> Sh
     return np.concatenate((x_TXXX, np.repeat(x_TXXX[-1:], missing, axis=0))) if missing else x_TXXX
 
 
+class Table:
+    """Finished rows, copied into large blocks.
+
+    Thousands of small arrays that stay, each made between a network's large ones, would keep the allocator
+    from using freed memory again: a process then grows by far more than its rows.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Float32[np.ndarray, "b d"]] = []
+        self._n_rows = 0
+
+    def add(self, rows: Float32[np.ndarray, "t d"]) -> None:
+        """Put rows at the end."""
+        while len(rows):
+            used = self._n_rows % _BLOCK_ROWS
+            if not used:
+                self._blocks.append(np.empty((_BLOCK_ROWS, rows.shape[1]), np.float32))
+            fitting = rows[: _BLOCK_ROWS - used]
+            self._blocks[-1][used : used + len(fitting)] = fitting
+            self._n_rows += len(fitting)
+            rows = rows[len(fitting) :]
+
+    def rows(self) -> Float32[np.ndarray, "t d"]:
+        """All of them."""
+        return np.concatenate(self._blocks)[: self._n_rows]
+
+
 class SnippetRows:
     """Isolated snippets: every 16 frames are a clip of their own. Pieces are whole snippets but the last."""
 
     def __init__(self, clips: Clips) -> None:
         self._clips = clips
-        self._rows: list[Future[Float32[np.ndarray, " d"]]] = []
+        self._under_way: deque[Future[Float32[np.ndarray, " d"]]] = deque()
+        self._finished = Table()
 
     def push(self, piece: Shaped[np.ndarray, "t h w c"], *, last: bool) -> Sequence[Future[Any]]:
         """See `Rows.push`."""
@@ -47,12 +78,19 @@ class SnippetRows:
             self._clips.submit(padded[start : start + SNIPPET_FRAMES])
             for start in range(0, len(padded), SNIPPET_FRAMES)
         ]
-        self._rows += new
+        self._under_way += new
+        while self._under_way and _succeeded(self._under_way[0]):
+            self._finish_first()
         return new
 
     def rows(self) -> Float32[np.ndarray, "t d"]:
         """See `Rows.rows`."""
-        return np.stack([row.result() for row in self._rows])
+        while self._under_way:
+            self._finish_first()
+        return self._finished.rows()
+
+    def _finish_first(self) -> None:
+        self._finished.add(self._under_way.popleft().result()[None])
 
 
 class DenseRows:
@@ -62,7 +100,7 @@ class DenseRows:
         self._backbone = backbone
         self._stream: DenseStream = backbone.stream()
         self._stride = grid.stride_frames
-        self._rows: list[Float32[np.ndarray, "t d"]] = []
+        self._finished = Table()
 
     def push(self, piece: Shaped[np.ndarray, "t h w c"], *, last: bool) -> Sequence[Future[Any]]:
         """See `Rows.push`."""
@@ -70,9 +108,14 @@ class DenseRows:
         with torch.inference_mode():
             features = self._stream.push(network_input(self._backbone, whole), last=last)
         if len(features):
-            self._rows.append(features.float().cpu().numpy())
+            self._finished.add(features.float().cpu().numpy())
         return []
 
     def rows(self) -> Float32[np.ndarray, "t d"]:
         """See `Rows.rows`."""
-        return np.concatenate(self._rows)
+        return self._finished.rows()
+
+
+def _succeeded(future: Future[Any]) -> bool:
+    """Whether there is a result; an error is left for whoever waits for it."""
+    return future.done() and not future.cancelled() and future.exception() is None

@@ -173,6 +173,7 @@ def a13_stamps(folder: Path) -> None:
     action(folder / "a13-none.h264")
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
+    make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.MPEG4_B)
 
 
 def patched(path: Path, places: Sequence[int], value: bytes) -> None:
@@ -259,6 +260,8 @@ def a19_large(folder: Path) -> None:
 @row
 def a21_changing(folder: Path) -> None:
     synthetic.make_growing(folder / "a21-size.mkv", [(96, 72), (64, 64), (160, 120)])
+    # Without a pixel aspect in the container, the shape on the screen changes, too.
+    synthetic.make_growing(folder / "a21-shape.avi", [(96, 72), (64, 64), (72, 96)])
     changing_format(folder / "a21-format.mkv", ("yuvj420p", "yuvj444p", "yuvj422p"))
 
 

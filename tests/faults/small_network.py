@@ -11,6 +11,8 @@ from extractors.batch.source import Seat
 from extractors.recipe import FeatureRecipe
 from tests.extraction_tools import RGB
 
+_ADDRESSES = 12 << 30  # bytes; torch alone maps several gigabytes that it never touches
+
 
 @dataclass(frozen=True)
 class SmallSource:
@@ -31,8 +33,12 @@ class SmallSource:
 
 def run_extract(arguments: list[str]) -> None:
     """For a process of its own: `ascnet ARGUMENTS` with the small network."""
+    import resource
+
     from ascnet_cli.cli.app import main
 
+    # Also of its workers: memory that grows must fail the test, not the machine.
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
     sys.argv = ["ascnet", *arguments]
     with mock.patch("ascnet_cli.extraction.extractor_spec", return_value=SmallSource()):
         main()
