@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import av
 import av.container
 import av.error
 import av.filter
+import av.logging
 import av.stream
 import numpy as np
 from av.audio.stream import AudioStream
@@ -101,7 +103,7 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
     context: Any = stream.codec_context
     if context is None:
         raise VideoError(
-            "its codec is unknown to this FFmpeg, or it is encrypted",
+            f"its codec is unknown to this FFmpeg: {_codec_of(container, stream)}",
             hint="convert it, for example to H.264 in mp4",
         )
     if stream.width and stream.height:
@@ -110,6 +112,19 @@ def _choose_stream(container: av.container.InputContainer, max_pixels: int) -> V
     # One mode, so that what is decoded from a damaged file does not depend on the machine.
     context.thread_type = "SLICE"
     return stream
+
+
+def _codec_of(container: av.container.InputContainer, stream: VideoStream) -> str:
+    """What a file calls the codec of a stream that has no decoder, such as `none (zzzz / 0x7A7A7A7A)`."""
+    described: Any = container  # typed as if it could not
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)  # below it FFmpeg describes nothing
+    try:
+        description = str(described.dumps_format())
+    finally:
+        av.logging.set_level(level)
+    told = re.search(rf"Stream #0:{stream.index}\b.*?Video: ([^,\n]+)", description)
+    return told[1].strip() if told else "the file does not name it"
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
@@ -340,6 +355,11 @@ class PyAvReader(VideoReader):
                 if self._aside is not None:
                     self._aside(packet)
                 continue
+            if packet.has_sidedata("encryption_info"):
+                # Some packets decode all the same, to noise.
+                raise VideoError(
+                    f"it is encrypted ({self.info.codec})", hint="give a copy without protection (DRM)"
+                )
             self._packets += packet.size > 0  # the last one is empty: it calls for the frames held back
             try:
                 decoded = packet.decode()
@@ -374,7 +394,8 @@ class PyAvReader(VideoReader):
         if mirrored or turns:
             notes.append(f"turned upright by {90 * turns} degrees{', mirrored' if mirrored else ''}")
         if self._damaged:
-            notes.append(f"{self._damaged} frames are damaged: shown as far as they could be decoded")
+            frames = "1 frame is" if self._damaged == 1 else f"{self._damaged} frames are"
+            notes.append(f"{frames} damaged: shown as far as they could be decoded")
         return DecodeReport(
             decoder=f"pyav {av.__version__}",
             frames_in_header=self.info.header_frames,

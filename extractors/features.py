@@ -9,6 +9,7 @@ networks' side, since it wants what they want: all cores, or the graphics card.
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from extractors.apart import DecoderProcess
 from extractors.backbones import make_backbone
 from extractors.calibration import Calibration, calibrations_of
 from extractors.device import DTYPES, check_device, exact_arithmetic
@@ -87,6 +89,8 @@ class Extractor:
         max_pixels: larger pictures are refused.
         say: told, in a sentence, when something has to be done in another way than was meant.
         calibrations: of each stream, where the recipe says 8 bits; None: from their files.
+        apart: decode in a process of its own, which ends with this object: a decoder that crashes or hangs
+            costs its video alone. For whoever is no such process already.
 
     Raises:
         OptionError: the estimator is not the recipe's, or the engine is not installed.
@@ -105,6 +109,7 @@ class Extractor:
         max_pixels: int = MAX_PIXELS,
         say: Say = lambda _line: None,
         calibrations: Mapping[str, Calibration] | None = None,
+        apart: bool = False,
     ) -> None:
         if (flow_recipe(flow.config) if flow else None) != recipe.flow:
             raise OptionError("the flow estimator is not the one that the recipe names")
@@ -116,6 +121,9 @@ class Extractor:
         self.recipe = recipe
         self._flow = flow
         self._max_pixels = max_pixels
+        self._apart = DecoderProcess() if apart else None
+        if self._apart is not None:
+            weakref.finalize(self, self._apart.close)
         calibrated = calibrations_of(recipe) if calibrations is None else calibrations
         self._backbones = {
             stream: make_backbone(
@@ -183,7 +191,8 @@ class Extractor:
                 yield path
 
         def source() -> Iterator[Piece | VideoEnd]:
-            return read_videos(
+            reading = self._apart.read_videos if self._apart is not None else read_videos
+            return reading(
                 noted(),
                 decoder=self.recipe.decoder,
                 max_pixels=self._max_pixels,

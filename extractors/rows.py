@@ -15,6 +15,8 @@ from extractors.backbones import Backbone, DenseStream
 from extractors.lanes import Clips, network_input
 from extractors.snippets import SNIPPET_FRAMES, TimeGrid
 
+_BLOCK_ROWS = 512  # 2 MB of 1024 numbers, five minutes of video
+
 
 @runtime_checkable
 class Rows(Protocol):
@@ -33,20 +35,40 @@ def pad_by_repeating(x_TXXX: Shaped[np.ndarray, "t h w c"], multiple: int) -> Sh
     return np.concatenate((x_TXXX, np.repeat(x_TXXX[-1:], missing, axis=0))) if missing else x_TXXX
 
 
-class SnippetRows:
-    """Isolated snippets: every 16 frames are a clip of their own. Pieces are whole snippets but the last.
+class Table:
+    """Finished rows, copied into large blocks.
 
-    Finished rows are moved into blocks. Left where the network put them, each keeps the allocator from
-    joining the large buffers freed around it: two hours of video came to 4 GB, of which 46 MB were rows.
+    Thousands of small arrays that stay, each made between a network's large ones, would keep the allocator
+    from using freed memory again: two hours of video came to 4 GB so, of which 46 MB were rows.
     """
 
-    _BLOCK_ROWS = 512
+    def __init__(self) -> None:
+        self._blocks: list[Float32[np.ndarray, "b d"]] = []
+        self._n_rows = 0
+
+    def add(self, rows: Float32[np.ndarray, "t d"]) -> None:
+        """Put rows at the end."""
+        while len(rows):
+            used = self._n_rows % _BLOCK_ROWS
+            if not used:
+                self._blocks.append(np.empty((_BLOCK_ROWS, rows.shape[1]), np.float32))
+            fitting = rows[: _BLOCK_ROWS - used]
+            self._blocks[-1][used : used + len(fitting)] = fitting
+            self._n_rows += len(fitting)
+            rows = rows[len(fitting) :]
+
+    def rows(self) -> Float32[np.ndarray, "t d"]:
+        """All of them."""
+        return np.concatenate(self._blocks)[: self._n_rows]
+
+
+class SnippetRows:
+    """Isolated snippets: every 16 frames are a clip of their own. Pieces are whole snippets but the last."""
 
     def __init__(self, clips: Clips) -> None:
         self._clips = clips
-        self._waiting: deque[Future[Float32[np.ndarray, " d"]]] = deque()
-        self._blocks: list[Float32[np.ndarray, "b d"]] = []
-        self._n_rows = 0
+        self._under_way: deque[Future[Float32[np.ndarray, " d"]]] = deque()
+        self._finished = Table()
 
     def push(self, piece: Shaped[np.ndarray, "t h w c"], *, last: bool) -> Sequence[Future[Any]]:
         """See `Rows.push`."""
@@ -56,24 +78,19 @@ class SnippetRows:
             self._clips.submit(padded[start : start + SNIPPET_FRAMES])
             for start in range(0, len(padded), SNIPPET_FRAMES)
         ]
-        self._waiting.extend(new)
-        # One that failed stays, and is raised where the rows are asked for.
-        while self._waiting and self._waiting[0].done() and self._waiting[0].exception() is None:
-            self._keep(self._waiting.popleft().result())
+        self._under_way += new
+        while self._under_way and _succeeded(self._under_way[0]):
+            self._finish_first()
         return new
-
-    def _keep(self, row: Float32[np.ndarray, " d"]) -> None:
-        place = self._n_rows % self._BLOCK_ROWS
-        if place == 0:
-            self._blocks.append(np.empty((self._BLOCK_ROWS, len(row)), np.float32))
-        self._blocks[-1][place] = row
-        self._n_rows += 1
 
     def rows(self) -> Float32[np.ndarray, "t d"]:
         """See `Rows.rows`."""
-        while self._waiting:
-            self._keep(self._waiting.popleft().result())
-        return np.concatenate(self._blocks)[: self._n_rows]
+        while self._under_way:
+            self._finish_first()
+        return self._finished.rows()
+
+    def _finish_first(self) -> None:
+        self._finished.add(self._under_way.popleft().result()[None])
 
 
 class DenseRows:
@@ -83,7 +100,7 @@ class DenseRows:
         self._backbone = backbone
         self._stream: DenseStream = backbone.stream()
         self._stride = grid.stride_frames
-        self._rows: list[Float32[np.ndarray, "t d"]] = []
+        self._finished = Table()
 
     def push(self, piece: Shaped[np.ndarray, "t h w c"], *, last: bool) -> Sequence[Future[Any]]:
         """See `Rows.push`."""
@@ -91,9 +108,14 @@ class DenseRows:
         with torch.inference_mode():
             features = self._stream.push(network_input(self._backbone, whole), last=last)
         if len(features):
-            self._rows.append(features.float().cpu().numpy())
+            self._finished.add(features.float().cpu().numpy())
         return []
 
     def rows(self) -> Float32[np.ndarray, "t d"]:
         """See `Rows.rows`."""
-        return np.concatenate(self._rows)
+        return self._finished.rows()
+
+
+def _succeeded(future: Future[Any]) -> bool:
+    """Whether there is a result; an error is left for whoever waits for it."""
+    return future.done() and not future.cancelled() and future.exception() is None

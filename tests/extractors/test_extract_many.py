@@ -1,5 +1,6 @@
 """Several videos in a row: order, the same bits as one by one, and one bad video among good ones."""
 
+import gc
 import threading
 from pathlib import Path
 
@@ -67,13 +68,14 @@ def extractor(monkeypatch):
     """(context, flow) -> an Extractor with cheap networks."""
     monkeypatch.setattr(module, "make_backbone", lambda _name, stream, *_a, **_k: Cheap(stream))
 
-    def make(context="snippet", *, flow=False):
+    def make(context="snippet", *, flow=False, apart=False):
         estimator = CheapFlow() if flow else None
         streams = ("rgb", "flow") if flow else ("rgb",)
         recipe = FeatureRecipe(
             dict.fromkeys(streams, SHA), context=context, flow=flow_recipe(DisConfig()) if flow else None
         )
-        return Extractor(recipe, {stream: {} for stream in streams}, device=CPU, flow=estimator)
+        tensors = {stream: {} for stream in streams}
+        return Extractor(recipe, tensors, device=CPU, flow=estimator, apart=apart)
 
     return make
 
@@ -255,3 +257,26 @@ def test_the_real_network_gives_the_same_bits_in_any_company_and_with_any_thread
             np.testing.assert_array_equal(together[path], values)
         else:
             np.testing.assert_allclose(together[path], values, rtol=0, atol=1e-5 * values.max())
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_decoder_apart_gives_the_same_bits(extractor, videos, tmp_path, flow):
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("not a video")
+    paths = [*videos[:2], bad]
+    here, there = (
+        extractor("dense" if not flow else "snippet", flow=flow),
+        extractor("dense" if not flow else "snippet", flow=flow, apart=True),
+    )
+    for (_, ours), (_, theirs) in zip(here.extract_many(paths), there.extract_many(paths), strict=True):
+        if isinstance(ours, Exception):
+            assert (type(theirs), str(theirs)) == (type(ours), str(ours))
+        else:
+            assert np.array_equal(theirs.values, ours.values)
+            assert theirs.report == ours.report
+    assert there._apart is not None
+    child = there._apart._process
+    assert child is not None
+    del there
+    gc.collect()
+    assert not child.is_alive()

@@ -1,0 +1,127 @@
+"""A decoder in a process of its own: the same pieces, and a crash or a hang costs one video."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from extractors import apart
+from extractors.apart import DecoderProcess
+from extractors.errors import OptionError, VideoError
+from extractors.pieces import VideoEnd, read_videos
+from tests.synthetic import make_video
+from weights.errors import AscnetError, StorageError
+
+OPTIONS = {"decoder": "pyav", "max_pixels": 10**7, "length": 32, "whole": False}
+
+
+def troubled(paths, **options):
+    """For the process: `read_videos`, but some names are trouble."""
+    for path in paths:
+        if path.stem == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif path.stem == "greedy":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif path.stem == "hang":
+            time.sleep(600)
+        elif path.stem == "odd":
+            yield VideoEnd(0, AttributeError("no attribute 'width'"))
+            continue
+        yield from read_videos([path], **options)
+
+
+def serve_troubled(line):
+    with mock.patch("extractors.apart.read_videos", troubled):
+        apart._serve(line)
+
+
+@pytest.fixture
+def process():
+    made = DecoderProcess()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def videos(tmp_path):
+    return [
+        make_video(tmp_path / "a.mp4", n_frames=70),
+        tmp_path / "missing.mp4",
+        make_video(tmp_path / "\udcff.mp4", n_frames=5),
+    ]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_pieces_are_those_of_reading_here(process, videos, whole):
+    options = {**OPTIONS, "whole": whole}
+    here = list(read_videos(videos, **options))
+    there = list(process.read_videos(videos, **options))
+    assert len(here) == len(there) == 7
+    for ours, theirs in zip(here, there, strict=True):
+        if isinstance(ours, VideoEnd) and isinstance(ours.outcome, Exception):
+            assert type(theirs.outcome) is type(ours.outcome) is VideoError
+            assert str(theirs.outcome) == str(ours.outcome)
+            assert theirs.outcome.hint == ours.outcome.hint
+        elif isinstance(ours, VideoEnd):
+            assert theirs == ours
+        else:
+            assert np.array_equal(theirs.frames, ours.frames)
+            assert (theirs.following is None) == (ours.following is None)
+            if ours.following is not None:
+                assert np.array_equal(theirs.following, ours.following)
+            assert (theirs.video, theirs.last, theirs.total_s) == (ours.video, ours.last, ours.total_s)
+
+
+def test_a_crash_and_a_hang_cost_their_own_video(tmp_path, monkeypatch):
+    names = ("a", "crash", "hang", "greedy", "odd", "z")
+    paths = [make_video(tmp_path / f"{name}.mp4", n_frames=5) for name in names]
+    monkeypatch.setattr(apart, "_serve", serve_troubled)
+    process = DecoderProcess(stall_s=3.0)
+    try:
+        ends = [item for item in process.read_videos(paths, **OPTIONS) if isinstance(item, VideoEnd)]
+    finally:
+        process.close()
+    said = {name: end.outcome for name, end in zip(names, ends, strict=True)}
+    assert said["a"].frames_decoded == said["z"].frames_decoded == 5
+    assert str(said["crash"]) == "decoder crashed (signal 11)"
+    assert str(said["hang"]) == "the decoder gave nothing for 3 s"
+    assert isinstance(said["greedy"], StorageError)
+    assert type(said["odd"]) is AscnetError
+    assert str(said["odd"]) == "AttributeError: no attribute 'width'"
+
+
+def test_a_video_that_is_given_up_leaves_no_rest_behind(process, videos):
+    first = make_video(videos[0].with_name("long.mp4"), n_frames=200)
+    items = list(process.read_videos([first, videos[0]], **OPTIONS, given_up=lambda video: video == 0))
+    assert [item.video for item in items] == [0, 0, 1, 1, 1, 1]
+    assert isinstance(items[1].outcome, VideoError)
+    assert items[-1].outcome.frames_decoded == 70
+
+
+def test_whoever_stops_listening_ends_the_process(process, videos):
+    reading = process.read_videos(videos[:1], **OPTIONS)
+    next(reading)
+    child = process._process
+    reading.close()
+    assert child is not None
+    assert not child.is_alive()
+
+
+def test_what_was_asked_wrongly_is_the_same_error(process, videos):
+    (end,) = process.read_videos(videos[:1], **{**OPTIONS, "decoder": "opencv"})
+    assert isinstance(end.outcome, OptionError)
+    assert "pyav or decord" in end.outcome.hint
+
+
+def test_one_process_reads_many_videos(process, videos):
+    for _ in range(2):
+        assert len(list(process.read_videos([videos[0], Path("absent.mp4")], **OPTIONS))) == 5
+    first = process._process
+    list(process.read_videos(videos[:1], **OPTIONS))
+    assert process._process is first
