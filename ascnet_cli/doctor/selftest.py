@@ -5,7 +5,7 @@ very call behind the command, are compared with stored ones that were computed i
 the published graph written out plainly, from the drawn pictures and not from a file. Localization is given
 features that one class's weights answer to for a known time, and must find that class then.
 
-`python -m tests.ascnet_cli.doctor.expected` makes the stored features, and prints what `TOLERANCE` lies between.
+`python -m tests.ascnet_cli.doctor.expected` makes the stored features, and prints what errors come to.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from extractors.video import open_video
 from weights.files import parse_safetensors, read_bounded
 
 EXPECTED = Path(__file__).parent / "expected.safetensors"
-# Of the length of the stored features. Decoding comes to 0.0064 (single precision alone to 1e-6), pictures that
-# are off by a level at random to as much; the smallest of eight faults that were tried, to 0.022.
+# Of the length of the stored features. Decoding comes to 0.0064 (single precision alone to 1e-6), pictures
+# that are off by a level at random to as much; the smallest of eight faults that were tried, to 0.022.
 TOLERANCE = 0.015
 _LEVELS = 3.0  # grey levels that a decoded frame may differ on average; the next frame differs by 17
 _STAMP_S = 1e-4

@@ -3,8 +3,8 @@
 It also prints what the tolerance lies between.
 
 The stored features go another way than those that are compared with them: from the drawn pictures and not
-from a file, in float64 and not in float32, by the published graph as plain operations (`reference`) and not by
-`I3DStream`. `--write` renews the file; without it the command only says how far it is off.
+from a file, in float64 and not in float32, by the published graph as plain operations (`reference`) and not
+by `I3DStream`. `--write` renews the file; without it the command only says how far it is off.
 """
 
 from __future__ import annotations
