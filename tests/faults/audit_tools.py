@@ -2,14 +2,14 @@
 
 What is allowed, and why:
 
-* files are made, renamed and removed below the folders that a command was given for its results, and below the
-  folder for temporary files (PyTorch's compiler, which Adam imports, makes an empty `torchinductor_USER` there);
+* files are made, renamed and removed below the folders that a command was given for its results, and below
+  the folder for temporary files (where PyTorch's compiler, which Adam imports, makes an empty folder);
 * `/dev/null` is written to;
 * Python writes byte code (`__pycache__`) beside the modules that it imports, and reads it back (`marshal`);
 * worker processes and the one that started them send each other messages through pipes, as pickles of our own
   classes, of pathlib's and of the two libraries that carry them; nothing of that comes from a file;
-* two programs of the system are asked, by argument lists: `ldconfig -p` (by a library of PyTorch's CUDA build that
-  looks for libdl), `uname -p` (by `platform`, for environment.json);
+* two programs of the system are asked, by argument lists: `ldconfig -p` (by a library of PyTorch's CUDA build
+  that looks for libdl), `uname -p` (by `platform`, for environment.json);
 * the machine's own name is asked for (`socket.gethostname`), which opens no socket.
 """
 
@@ -78,19 +78,36 @@ class Audited:
 
 @dataclass(frozen=True)
 class Box:
-    """A place to run things in: a home, a folder for temporary files, a current folder, inputs and results."""
+    """A place to run things in, with folders for everything that a command may want."""
 
     place: Path
 
     @classmethod
     def make(cls, place: Path) -> Box:
         box = cls(place)
-        for name in ("home", "tmp", "cwd", "in", "out"):
-            (place / name).mkdir(parents=True)
+        for folder in (box.home, box.tmp, box.cwd, box.inputs, box.out):
+            folder.mkdir(parents=True)
         return box
 
-    def __getattr__(self, name: str) -> Path:
-        return self.place / name
+    @property
+    def home(self) -> Path:
+        return self.place / "home"
+
+    @property
+    def tmp(self) -> Path:
+        return self.place / "tmp"
+
+    @property
+    def cwd(self) -> Path:
+        return self.place / "cwd"
+
+    @property
+    def inputs(self) -> Path:
+        return self.place / "inputs"
+
+    @property
+    def out(self) -> Path:
+        return self.place / "out"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -113,7 +130,7 @@ class Box:
             env={**self.environment, "AUDIT_LOG": str(log)},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
         )
         lines = log.read_text("utf-8").splitlines() if log.exists() else []
         return Audited(
@@ -121,19 +138,18 @@ class Box:
         )
 
     def outside(self) -> dict[str, str]:
-        """Every file that no command may touch, by path and content: home, current folder, inputs."""
-        found = {}
-        for folder in (self.home, self.cwd, self.getattr_in()):
-            for path in sorted(folder.rglob("*")):
-                content = (
-                    os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-                )
-                data = content.encode() if isinstance(content, str) else content
-                found[str(path.relative_to(self.place))] = hashlib.sha256(data).hexdigest()
-        return found
+        """Everything that no command may touch, by path and content: home, current folder, inputs."""
+        return {
+            str(path.relative_to(self.place)): _content(path)
+            for folder in (self.home, self.cwd, self.inputs)
+            for path in sorted(folder.rglob("*"))
+        }
 
-    def getattr_in(self) -> Path:
-        return self.place / "in"  # `in` is a word of the language
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"to {path.readlink()}"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def problems(events: Sequence[Event], *may_write: Path) -> list[str]:
@@ -177,9 +193,9 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
 
 def _paths(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
     which, folders = _PATHS[event.event]
-    if any(caller.startswith("<frozen importlib") for caller in event.callers[:2]):
-        if all("__pycache__" in str(event.arguments[index]) for index in which):
-            return
+    imports = any(caller.startswith("<frozen importlib") for caller in event.callers[:2])
+    if imports and all("__pycache__" in str(event.arguments[index]) for index in which):
+        return
     # Emptying a temporary folder: the tree was looked at when `shutil.rmtree` was called for it.
     if any(_argument(event, index) not in (-1, None) for index in folders):
         if not any("/shutil.py:_rmtree" in caller for caller in event.callers):

@@ -1,8 +1,8 @@
 """Loaded by every Python process that has this folder on PYTHONPATH: writes down what the process does.
 
-Python tells of such things itself (https://docs.python.org/3/library/audit_events.html), to hooks that cannot be
-taken away again. Each event that may matter becomes a line of JSON in the file `AUDIT_LOG`: the process, the
-event, its arguments, and the functions that led to it. What is allowed is not decided here.
+Python tells of such things itself (https://docs.python.org/3/library/audit_events.html), to hooks that cannot
+be taken away again. Each event that may matter becomes a line of JSON in the file `AUDIT_LOG`: the process,
+the event, its arguments, and the functions that led to it. What is allowed is not decided here.
 """
 
 import json
@@ -44,24 +44,22 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def _start(path):
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    inside = False
 
     def hook(event, arguments):
-        nonlocal inside
-        if inside:
-            return
         if event == "open":
             # (path, mode, flags); `os.open` has no mode, and both have flags.
             if isinstance(arguments[0], int) or not arguments[2] & _WRITING:
                 return
         elif event not in _WANTED and not event.startswith(_FAMILIES):
             return
-        inside = True
-        try:
-            line = {"pid": os.getpid(), "event": event, "arguments": [_text(a) for a in arguments]}
-            os.write(log, (json.dumps({**line, "cwd": os.getcwd(), "callers": _callers()}) + "\n").encode())
-        finally:
-            inside = False
+        line = {
+            "pid": os.getpid(),
+            "event": event,
+            "arguments": [_text(argument) for argument in arguments],
+            "cwd": os.getcwd(),  # noqa: PTH109 - pathlib would have to be loaded into every process
+            "callers": _callers(),
+        }
+        os.write(log, (json.dumps(line) + "\n").encode())  # one write: lines of several processes stay whole
 
     sys.addaudithook(hook)
 
