@@ -1,8 +1,8 @@
 """No pickle from a file, no shell, no network, nothing written outside: proved by Python's own audit events.
 
 Every Python process of a command, its workers too, tells what it does (`audit/sitecustomize.py`); what is
-allowed stands in `audit_tools.py`, and the canaries show that each rule sees what it is there for. Native code
-tells Python nothing: for that folders are compared, and the kernel is asked with strace where there is one.
+allowed stands in `audit_tools.py`, and the canaries show that each rule sees what it is there for. Native
+code tells Python nothing: for that folders are compared, and the kernel is asked with strace if there is one.
 """
 
 import json
@@ -245,8 +245,8 @@ _CALLS = (
 _NOWHERE = ("/dev/shm/sem.", "/dev/null")  # noqa: S108
 
 
-# Our own workers, the two programs that `audit_tools` names, and the C library's question to a service of this
-# machine: who is this user?
+# Our own workers, the two programs that `audit_tools` names, and the C library's question to a service of
+# this machine: who is this user?
 _HARMLESS = re.compile(
     r'execve\("[^"]*(python[\d.]*|ldconfig|uname)"|socket\(AF_UNIX|connect\(.*"/var/run/nscd/socket"'
 )
