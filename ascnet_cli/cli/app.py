@@ -15,7 +15,18 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from ascnet_cli.cli import ablate, datasets, detect, evaluate, extract, render, report, train, weights
+from ascnet_cli.cli import (
+    ablate,
+    datasets,
+    detect,
+    doctor,
+    evaluate,
+    extract,
+    render,
+    report,
+    train,
+    weights,
+)
 from ascnet_cli.cli.signals import Terminated
 from ascnet_cli.cli.text import say, tolerate_any_character
 from weights.errors import AscnetError
@@ -36,6 +47,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("ablate")(ablate.ablate)
+app.command("doctor")(doctor.doctor)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(weights.app, name="weights")
 

@@ -1,0 +1,56 @@
+"""Weights and models: which are here, and whether they are what they should be."""
+
+from __future__ import annotations
+
+from ascnet_cli.doctor.findings import Finding
+from ascnet_cli.errors import WeightsError
+
+_SHOWN = 8  # digits of a hash on the screen; --json has all
+
+
+def look_at_weights() -> Finding:
+    """Every known weights file against its hash, as `ascnet weights verify` does it."""
+    from weights.integrity import verify
+    from weights.registry import entries, weights_folder
+
+    found = [verify(known.name) for known in entries()]
+    facts: dict[str, object] = {
+        "folder": str(weights_folder()),
+        "weights": {
+            one.name: {"state": one.state, "path": str(one.path), "sha256": one.sha256 or None}
+            for one in found
+        },
+    }
+    whole = [f"{one.name} {one.sha256[:_SHOWN]}" for one in found if one.state == "ok"]
+    absent = [one.name for one in found if one.state == "absent"]
+    text = f"{', '.join(whole) or 'none'} as they should be"
+    text += f"; {len(absent)} others can be fetched (`ascnet weights list`)" if absent else ""
+    damaged = [one for one in found if one.state == "damaged"]
+    if damaged:
+        text = "; ".join(one.message for one in damaged)
+        hint = " ".join(dict.fromkeys(one.hint for one in damaged))
+        return Finding("weights", "problem", text, hint, WeightsError.exit_code, facts)
+    return Finding("weights", "ok", text, facts=facts)
+
+
+def look_at_models() -> Finding:
+    """The models that come with ascnet, each opened as `ascnet detect --model` opens it."""
+    from ascnet_cli.config_kinetics import KINETICS400
+    from ascnet_cli.detector import DEFAULT_MODEL, trained_models
+    from ascnet_cli.model.checkpoint import load_checkpoint
+    from extractors.calibration import find_calibration
+    from weights.registry import class_names, entry
+
+    weights = entry(KINETICS400.weights)
+    classes = {DEFAULT_MODEL: len(class_names(weights))}
+    for name in trained_models():
+        classes[name] = len(load_checkpoint(entry(name).path).labels)
+    facts: dict[str, object] = {"classes": classes, "calibration": None}
+    text = ", ".join(f"{name} ({n} classes)" for name, n in classes.items())
+    try:
+        calibration = find_calibration(weights.sha256)
+    except WeightsError as error:
+        hint = f"`--engine-i3d openvino-int8` will not work: {error}; {error.hint}"
+        return Finding("models", "warning", text, hint, 0, facts)
+    facts["calibration"] = calibration.sha256
+    return Finding("models", "ok", f"{text}; 8-bit calibration {calibration.sha256[:_SHOWN]}", facts=facts)

@@ -1,0 +1,312 @@
+"""No pickle from a file, no shell, no network, nothing written outside: proved by Python's own audit events.
+
+Every Python process of a command, its workers too, tells what it does (`audit/sitecustomize.py`); what is
+allowed stands in `audit_tools.py`, and the canaries show that each rule sees what it is there for. Native
+code tells Python nothing: for that folders are compared, and the kernel is asked with strace if there is one.
+"""
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.ascnet_cli.folder_tools import write_folder
+from tests.faults.audit_tools import Box, problems
+from tests.synthetic import make_video
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory):
+    """Two videos, a small data set, and predictions of it."""
+    box = Box.make(tmp_path_factory.mktemp("audited").resolve())
+    inputs = box.inputs
+    (inputs / "videos").mkdir()
+    make_video(inputs / "videos" / "a.mp4", n_frames=20)
+    make_video(inputs / "videos" / "b.mp4", n_frames=24)
+    write_folder(inputs / "data")
+    results = {"v10.mp4": [{"label": "dive", "segment": [1.0, 4.0], "score": 0.5}]}
+    content = {"version": "1.3", "results": results, "external_data": {}}
+    (inputs / "predictions.json").write_text(json.dumps(content))
+    np.save(inputs / "evil.npy", np.array([Path("x")], dtype=object), allow_pickle=True)
+    (inputs / "evil.safetensors").write_bytes(pickle.dumps(Path("x")))
+    return box
+
+
+COMMANDS = {
+    "detect": ("detect", "IN/videos", "--device", "cpu", "--out", "OUT/s.csv", "--features-out", "OUT/kept"),
+    "extract": ("extract", "IN/videos", "--workers", "2", "--out", "OUT/features"),
+    "train": (
+        "train",
+        "--dataset",
+        "IN/data",
+        "--set",
+        "training.updates=4",
+        "--device",
+        "cpu",
+        "--out",
+        "OUT/run",
+    ),
+    "evaluate": ("evaluate", "IN/predictions.json", "--dataset", "IN/data/annotations.json", "--per-class"),
+}
+MADE = {
+    "detect": {"s.csv", "kept/a.mp4.npy", "kept/a.mp4.json", "kept/b.mp4.npy", "kept/b.mp4.json"},
+    "extract": {f"features/{name}.mp4.{ending}" for name in "ab" for ending in ("npy", "json")},
+    "evaluate": set(),
+}
+
+
+def arguments(box, words):
+    """The words of a command, with IN and OUT as folders."""
+    return [re.sub("^IN/", f"{box.inputs}/", re.sub("^OUT/", f"{box.out}/", word)) for word in words]
+
+
+def emptied(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "command", ["evaluate", *(pytest.param(name, marks=SLOW) for name in ("detect", "extract", "train"))]
+)
+def test_a_command_does_nothing_but_its_work(box, command):
+    emptied(box.out)
+    before = box.outside()
+    ran = box.run("-m", "ascnet_cli", *arguments(box, COMMANDS[command]))
+    assert ran.code == 0, ran.err
+    assert problems(ran.events, box.out, box.tmp) == []
+    # The events were written down: every process has imported something.
+    assert len(ran.processes) >= (3 if command == "extract" else 1)
+    assert any(event.event == "marshal.loads" for event in ran.events)
+    # What native code does is seen by its traces alone.
+    assert box.outside() == before
+    made = {path.relative_to(box.out).as_posix() for path in box.out.rglob("*") if path.is_file()}
+    if command in MADE:
+        assert made == MADE[command]
+    else:
+        assert {"best.safetensors", "config.toml"} <= {name.removeprefix("run/") for name in made}
+    assert [path for path in box.tmp.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("detect", "IN/evil.npy", "--out", "OUT/s.csv"),
+        ("detect", "IN/videos/a.mp4", "--model", "IN/evil.safetensors", "--out", "OUT/s.csv"),
+        ("train", "--dataset", "IN/evil", "--out", "OUT/run"),
+    ],
+)
+def test_pickles_that_stand_where_data_should_be_are_not_opened(box, words):
+    data = box.inputs / "evil"
+    if not data.exists():
+        write_folder(data)
+        for path in (data / "features").glob("*.npy"):
+            shutil.copy(box.inputs / "evil.npy", path)
+    emptied(box.out)
+    ran = box.run("-m", "ascnet_cli", *arguments(box, words), "--device", "cpu")
+    assert ran.code in (4, 5), ran.err
+    assert "Traceback" not in ran.err
+    assert problems(ran.events, box.out, box.tmp) == []
+
+
+# What a program must not do, each with the words of the rule; OUTSIDE is a folder that is not its own.
+CANARIES = {
+    "a pickle in a file": (
+        "import pickle\npickle.load(open('OUTSIDE/p', 'rb'))",
+        "did not come through a pipe",
+    ),
+    "a pickle, in Python alone": (
+        "import pickle\npickle._Unpickler(open('OUTSIDE/p', 'rb')).load()",
+        "did not come through a pipe",
+    ),
+    "a pickle in an array": (
+        "import numpy\nnumpy.load('OUTSIDE/evil.npy', allow_pickle=True)",
+        "did not come through a pipe",
+    ),
+    "marshal": ("import marshal\nmarshal.load(open('OUTSIDE/m', 'rb'))", "marshal, and not an import"),
+    "a shell": ("import os\nos.system('true')", "never allowed"),
+    "a shell by subprocess": ("import subprocess\nsubprocess.run('true', shell=True)", "another program"),
+    "another program": ("import subprocess\nsubprocess.run(['true'])", "another program"),
+    "another program, spawned": (
+        "import os\nos.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)",
+        "never allowed",
+    ),
+    "to become another program": ("import os\nos.execv('/bin/true', ['true'])", "never allowed"),
+    "a connection": (
+        "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 9), 1)\nexcept OSError:\n    pass",
+        "network",
+    ),
+    "a server": ("import socket\nsocket.socket().bind(('127.0.0.1', 0))", "network"),
+    "a look-up": ("import socket\nsocket.getaddrinfo('127.0.0.1', 9)", "network"),
+    "a web page": (
+        "import urllib.request\ntry:\n    urllib.request.urlopen('http://127.0.0.1:9/', timeout=1)\n"
+        "except OSError:\n    pass",
+        "never allowed",
+    ),
+    "a file": ("open('OUTSIDE/x', 'w')", "is outside"),
+    "a file, appended to": ("open('OUTSIDE/p', 'ab')", "is outside"),
+    "a file by its number": ("import os\nos.open('OUTSIDE/x', os.O_CREAT | os.O_WRONLY)", "is outside"),
+    "a file by a way around": ("open('OUT/../OUTSIDE_NAME/x', 'w')", "is outside"),
+    "a renaming": ("import os\nopen('OUT/x', 'w')\nos.replace('OUT/x', 'OUTSIDE/x')", "is outside"),
+    "a removal": ("import os\nos.remove('OUTSIDE/p')", "is outside"),
+    "a folder": ("import os\nos.mkdir('OUTSIDE/x')", "is outside"),
+    "a link": ("import os\nos.symlink('/etc/passwd', 'OUTSIDE/x')", "is outside"),
+    "rights": ("import os\nos.chmod('OUTSIDE/p', 0o600)", "is outside"),
+    "a whole folder": ("import shutil\nshutil.rmtree('OUTSIDE')", "is outside"),
+    "a worker's file": (
+        "import multiprocessing\nif __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    worker = context.Process(target=open, args=('OUTSIDE/x', 'w'))\n"
+        "    worker.start()\n    worker.join()",
+        "is outside",
+    ),
+    "a pool's file": (
+        "import multiprocessing\nimport pebble\nif __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    with pebble.ProcessPool(1, context=context) as pool:\n"
+        "        pool.schedule(exec, args=[\"open('OUTSIDE/x', 'w').close()\"]).result()",
+        "is outside",
+    ),
+    "a foreign class in a message": (
+        "import fractions, multiprocessing\na, b = multiprocessing.Pipe()\n"
+        "a.send(fractions.Fraction(1))\nb.recv()",
+        "a message of a foreign class",
+    ),
+}
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """Runs a program in a place of its own; what the rules say of it."""
+    box = Box.make(tmp_path.resolve() / "box")
+    outside = box.place / "outside"
+    outside.mkdir()
+    (outside / "p").write_bytes(pickle.dumps(Path("x")))
+    (outside / "m").write_bytes(b"i\x01\x00\x00\x00")
+    np.save(outside / "evil.npy", np.array([Path("x")], dtype=object), allow_pickle=True)
+
+    def run(code):
+        for word, place in (("OUTSIDE_NAME", "outside"), ("OUTSIDE", str(outside)), ("OUT", str(box.out))):
+            code = code.replace(word, place)
+        program = box.cwd / "canary.py"
+        program.write_text(code + "\n")
+        ran = box.run(program)
+        assert ran.code == 0, ran.err
+        return problems(ran.events, box.out, box.tmp)
+
+    return run
+
+
+@pytest.mark.parametrize("name", CANARIES)
+def test_canary(canary, name):
+    code, words = CANARIES[name]
+    found = canary(code)
+    assert found, "it was not seen"
+    assert any(words in problem for problem in found), found
+
+
+def test_canary_that_does_nothing_wrong(canary):
+    assert canary(
+        "import os, shutil, tempfile\nopen('OUT/x', 'w').write('x')\nos.replace('OUT/x', 'OUT/y')\n"
+        "open(os.devnull, 'w')\nopen('OUTSIDE/p', 'rb').read()\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    os.mkdir(folder + '/in')\n    open(folder + '/in/x', 'w')"
+    ) == []  # fmt: skip
+
+
+def test_canary_of_native_code_is_seen_by_comparing_folders(tmp_path):
+    """A library in Rust writes past Python's events."""
+    box = Box.make(tmp_path.resolve() / "box")
+    before = box.outside()
+    program = (
+        "import numpy, safetensors.numpy\n"
+        f"safetensors.numpy.save_file({{'x': numpy.zeros(1)}}, {str(box.home / 'x')!r})"
+    )
+    ran = box.run("-c", program)
+    assert ran.code == 0, ran.err
+    assert problems(ran.events, box.out, box.tmp) == []
+    assert set(box.outside()) - set(before) == {"home/x"}
+
+
+# Calls of the kernel that make, change or remove something, or that reach for the network.
+_CALLS = (
+    "open,openat,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat,symlink,symlinkat"
+    ",truncate,chmod,fchmodat,socket,connect,bind,sendto,execve"
+)
+# Locks between processes live in shared memory, and are gone with them; /dev/null is no place.
+_NOWHERE = ("/dev/shm/sem.", "/dev/null")  # noqa: S108
+
+
+# Our own workers, the two programs that `audit_tools` names, and the C library's question to a service of
+# this machine: who is this user?
+_HARMLESS = re.compile(
+    r'execve\("[^"]*(python[\d.]*|ldconfig|uname)"|socket\(AF_UNIX|connect\(.*"/var/run/nscd/socket"'
+)
+
+
+def traced(box, words):
+    """What the kernel was asked for by a command and all its processes: paths written to, and other calls."""
+    log = box.place / "strace"
+    tracer = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", f"trace={_CALLS}", "-o", str(log)]
+    probe = subprocess.run([*tracer, "true"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("strace may not trace here")
+    log.unlink()
+    ran = box.run("-m", "ascnet_cli", *words, before=tracer)
+    assert ran.code == 0, ran.err
+    written, others = set(), []
+    for line in log.read_text("utf-8", "replace").splitlines():
+        # A call that another process interrupts begins on one line and ends on another: the first has all.
+        call = re.match(r"\d+ +(?P<name>\w+)\((?P<rest>.*)", line)
+        if call is None or "ENOENT" in line:
+            continue
+        name, rest = call["name"], call["rest"]
+        if name in ("open", "openat") and not re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", rest):
+            continue
+        if name in ("socket", "connect", "bind", "sendto", "execve"):
+            others.append(f"{name}({rest}")
+        else:
+            written |= {str(box.cwd / path) for path in re.findall(r'"([^"]*)"', rest)}
+    return written, others
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
+@pytest.mark.parametrize("command", ["extract", "train", "evaluate"])
+def test_the_kernel_says_the_same(box, command):
+    emptied(box.out)
+    written, others = traced(box, arguments(box, COMMANDS[command]))
+    log = str(box.place / "events.jsonl")
+    allowed = (f"{box.out}/", f"{box.tmp}/", log, *_NOWHERE)
+    assert [
+        path for path in sorted(written) if not path.startswith(allowed) and "__pycache__" not in path
+    ] == []
+    assert any(path.startswith(f"{box.out}/") for path in written) is (command != "evaluate")
+    strange = [call for call in others if not _HARMLESS.match(call)]
+    assert strange == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
+def test_canary_of_the_kernel(box):
+    """The same look sees a socket and a file that native code makes."""
+    (box.cwd / "ascnet_cli.py").write_text(
+        "import numpy, os, safetensors.numpy, socket\n"
+        "safetensors.numpy.save_file({'x': numpy.zeros(1)}, os.environ['HOME'] + '/native')\n"
+        "socket.socket().close()\n"
+    )
+    try:
+        written, others = traced(box, [])
+    finally:
+        for path in (box.cwd / "ascnet_cli.py", box.home / "native"):
+            path.unlink(missing_ok=True)
+    assert str(box.home / "native") in written
+    assert any(call.startswith("socket(AF_INET") for call in others)
