@@ -376,7 +376,7 @@ def test_C12_no_label_becomes_a_segment_of_its_own(format):
 def test_C12_elan_is_xml_that_parses_back():
     if "eaf" not in FORMATS:
         pytest.skip("eaf is not written yet")
-    tree = ElementTree.fromstring(written("eaf", FOUND[:1]))  # noqa: S314 - our own
+    tree = ElementTree.fromstring(written("eaf", FOUND[:1]))
     values = [node.text for node in tree.iter("ANNOTATION_VALUE")]
     assert len(values) == len(HOSTILE)
 
