@@ -106,7 +106,7 @@ def detect(
     except VideoError as error:
         error.exit_code = 4  # nothing to do is nothing done
         raise
-    detector = load_detector(model, device=device, decoder=decoder, engine=engine)
+    detector = load_detector(model, device=device, decoder=decoder, engine=engine, apart=True)
     if device == "auto":
         errors().print(f"device: {detector.device}")
     options = DetectOptions(min_score=min_score, labels=wanted, features_out=features_out, strict=strict)
