@@ -163,6 +163,7 @@ def load_detector(
     decoder: str | None = None,
     max_pixels: int = MAX_PIXELS,
     engine: str | None = None,
+    apart: bool = False,
 ) -> Detector:
     """Get everything ready that does not depend on a video.
 
@@ -173,6 +174,7 @@ def load_detector(
         max_pixels: larger pictures are refused.
         engine: what computes I3D (`extractors.engines`); None takes the one that the model's features were
             made with. Another one is used all the same where it is asked for.
+        apart: decode in a process of its own, so that a decoder that crashes or hangs costs one video.
 
     Raises:
         DeviceError: the device is not there, or the engine does not run on it.
@@ -187,12 +189,12 @@ def load_detector(
     if decoder is not None and decoder not in DECODERS:
         raise OptionError(f"unknown decoder {decoder!r}", hint=f"choose {' or '.join(DECODERS)}")
     if model == DEFAULT_MODEL:
-        return _kinetics_detector(place, decoder or DECODERS[0], max_pixels, engine)
-    return _trained_detector(model, place, decoder, max_pixels, engine)
+        return _kinetics_detector(place, decoder or DECODERS[0], max_pixels, engine, apart)
+    return _trained_detector(model, place, decoder, max_pixels, engine, apart)
 
 
 def _trained_detector(
-    model: str, device: torch.device, decoder: str | None, max_pixels: int, engine: str | None
+    model: str, device: torch.device, decoder: str | None, max_pixels: int, engine: str | None, apart: bool
 ) -> Detector:
     path = _checkpoint_path(model)
     checkpoint = load_checkpoint(path, device)
@@ -211,7 +213,7 @@ def _trained_detector(
     return Detector(
         name=model,
         model=_TrainedModel(checkpoint, checkpoint.labels),
-        extractor=_extractor(recipe, loaded, device, max_pixels),
+        extractor=_extractor(recipe, loaded, device, max_pixels, apart),
         localization=localization_of(checkpoint, path),
         min_score=0.0,
         device=device,
@@ -271,7 +273,9 @@ def _one_family(preset: LocalizationConfig, variant: str) -> LocalizationConfig:
     return LocalizationConfig.from_dict(values)
 
 
-def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int, engine: str | None) -> Detector:
+def _kinetics_detector(
+    device: torch.device, decoder: str, max_pixels: int, engine: str | None, apart: bool
+) -> Detector:
     config = KINETICS400
     loaded = load(config.weights)
     head = {name: tensor.numpy() for name, tensor in loaded.tensors.items() if name.startswith("logits.")}
@@ -287,7 +291,7 @@ def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int, engi
     return Detector(
         name=DEFAULT_MODEL,
         model=model,
-        extractor=_extractor(recipe, {"rgb": loaded}, device, max_pixels),
+        extractor=_extractor(recipe, {"rgb": loaded}, device, max_pixels, apart),
         localization=config.localization,
         min_score=config.min_score,
         device=device,
@@ -295,7 +299,11 @@ def _kinetics_detector(device: torch.device, decoder: str, max_pixels: int, engi
 
 
 def _extractor(
-    recipe: FeatureRecipe, loaded: Mapping[str, LoadedWeights], device: torch.device, max_pixels: int
+    recipe: FeatureRecipe,
+    loaded: Mapping[str, LoadedWeights],
+    device: torch.device,
+    max_pixels: int,
+    apart: bool,
 ) -> Extractor:
     return Extractor(
         recipe,
@@ -303,6 +311,7 @@ def _extractor(
         device=device,
         flow=_flow_of(recipe.flow, device) if recipe.flow else None,
         max_pixels=max_pixels,
+        apart=apart,
     )
 
 

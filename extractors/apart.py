@@ -40,11 +40,11 @@ class DecoderProcess:
     Use it from one thread at a time, and `close` it.
 
     Args:
-        stall_s: without a word for so long, the process is taken to hang, seconds.
+        stall_s: without a word for so long, the process is taken to hang, seconds; None: `STALL_S`.
     """
 
-    def __init__(self, *, stall_s: float = STALL_S) -> None:
-        self._stall_s = stall_s
+    def __init__(self, *, stall_s: float | None = None) -> None:
+        self._stall_s = STALL_S if stall_s is None else stall_s
         self._process: SpawnProcess | None = None
         self._line: Connection | None = None
 

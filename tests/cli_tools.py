@@ -21,6 +21,7 @@ import torch
 
 from ascnet_cli.cli.app import main
 from extractors.features import Extractor
+from extractors.pieces import read_videos
 from extractors.recipe import FeatureRecipe
 from tests.synthetic import make_video
 from weights.registry import entry
@@ -135,11 +136,23 @@ def _loaded():
     return StandIn(), load(KINETICS_WEIGHTS)
 
 
+class _ReadHere:
+    """In place of a decoder's process."""
+
+    read_videos = staticmethod(read_videos)
+
+    def close(self) -> None:
+        pass
+
+
 @contextlib.contextmanager
-def stand_in_network():
-    """Everything as it is, but for the two slow steps: the network, and reading its weights every time."""
+def stand_in_network(*, apart: bool = False):
+    """Everything as it is, but for the slow steps: the network, reading its weights every time, and, unless
+    `apart`, the process in which videos are decoded.
+    """
     network, loaded = _loaded()
     with (
+        contextlib.nullcontext() if apart else mock.patch("extractors.features.DecoderProcess", _ReadHere),
         mock.patch("extractors.features.make_backbone", return_value=network),
         mock.patch(
             "ascnet_cli.detector.load", lambda name: loaded if name == KINETICS_WEIGHTS else load(name)

@@ -124,7 +124,7 @@ def detect(
     from ascnet_cli.detect import DetectOptions
     from ascnet_cli.detector import load_detector
 
-    detector = load_detector(model, device=device, decoder=decoder, engine=engine)
+    detector = load_detector(model, device=device, decoder=decoder, engine=engine, apart=True)
     if device == "auto":
         errors().print(f"device: {detector.device}")
     asked = DetectOptions(

@@ -10,13 +10,17 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -131,8 +135,31 @@ def run_detect(arguments: list[str]) -> None:
     from tests.cli_tools import stand_in_network
 
     sys.argv = ["ascnet", *arguments]
-    with stand_in_network():
+    with stand_in_network(apart=True):
         main()
+
+
+def serve_troubled(line: Connection) -> None:
+    """For a decoder's process: `crash.*` is a segmentation fault, `hang.*` never ends."""
+    from extractors import apart, pieces
+
+    def troubled(paths: list[Path], **options: Any):
+        if paths[0].stem == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif paths[0].stem == "hang":
+            time.sleep(600)
+        return pieces.read_videos(paths, **options)
+
+    with mock.patch("extractors.apart.read_videos", troubled):
+        apart._serve(line)
+
+
+def run_detect_troubled(arguments: list[str]) -> None:
+    """For a process of its own: `run_detect`, whose decoder has no luck with some names."""
+    from extractors import apart
+
+    with mock.patch.object(apart, "_serve", serve_troubled), mock.patch.object(apart, "STALL_S", 5.0):
+        run_detect(arguments)
 
 
 def command_of(program: str, arguments: Sequence[str | Path]) -> list[str]:

@@ -114,6 +114,21 @@ def test_A22_a_decoder_that_crashes_or_hangs_fails_its_video_alone(tmp_path):
     assert "failed: hang.mp4: took longer than 5 s" in err
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_A22_detect_too_outlives_its_decoder(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "crash", "hang", "z"):
+        make_video(tmp_path / "in" / f"{name}.mp4", n_frames=20)
+    program = "tests.faults.fault_tools.run_detect_troubled"
+    ran = ascnet("detect", "in", "--out", "segments.csv", "--json", program=program, cwd=tmp_path)
+    assert ran.returncode == 3, ran.stderr
+    states = {video["video"]: video["state"] for video in json.loads(ran.stdout)["videos"]}
+    assert states == {"a.mp4": "done", "crash.mp4": "failed", "hang.mp4": "failed", "z.mp4": "done"}
+    assert "failed: crash.mp4: decoder crashed (signal 11)" in ran.stderr
+    assert "failed: hang.mp4: the decoder gave nothing for 5 s" in ran.stderr
+
+
 def test_A23_an_unknown_codec_is_named(both):
     assert both["a23-unknown.mp4"].failed("codec is unknown to this FFmpeg: none (zzzz")
 
