@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from ascnet_cli.datasets.features import FeatureFolder
 from extractors.batch import estimate
+from extractors.batch.claims import Claims
 from extractors.batch.jobs import Failure, Job, Withdrawn
 from tests.cli_tools import action_video, ascnet, stand_in_network
 from tests.extraction_tools import BOTH, RGB, ROOT, InlineEngine, PlainSource, contents
@@ -117,6 +119,17 @@ def test_a_list_that_is_given_as_a_video_is_told_how_it_is_given(extract, videos
     assert "hint: if this is a list of videos, give it with --list paths.txt" in ran.err
     ran = extract("--list", "paths.txt")
     assert ran.errors[-1] == "1 of 1 video done: features; others failed before: see features/failures.jsonl"
+
+
+def test_a_claim_of_a_machine_that_is_gone_is_cleared_though_nobody_waits_for_it(extract, videos):
+    (videos / "features").mkdir()
+    claim = videos / "features" / "gone.mp4.claim"
+    claim.write_text(json.dumps({"host": "elsewhere", "pid": 1, "start": "1", "beat": "000000000000"}))
+    extract("videos")
+    assert claim.exists()  # it may be somebody's, who just has not moved it yet
+    with mock.patch("extractors.batch.claims.Claims", partial(Claims, takeover_s=0.0)):
+        extract("videos")  # it stands still while this runs
+    assert not claim.exists()
 
 
 def test_the_device_is_checked_before_anything_is_looked_at(extract, videos):

@@ -279,6 +279,23 @@ def test_what_another_process_failed_at_is_not_tried_again(videos, tmp_path):
     assert outcomes["bad.mp4"].by_other
 
 
+def test_what_workers_on_other_machines_left_half_written_is_swept_up(videos, tmp_path):
+    """As of another machine: by a name alone nobody here could tell that its process has ended."""
+
+    class Elsewhere(InlineEngine):
+        def stop(self):
+            return {("0badcafe", 4711)}
+
+    (tmp_path / "out" / "sub").mkdir(parents=True)
+    left = tmp_path / "out" / "sub" / ".ascnet-0badcafe-4711-00000001.tmp"
+    others = tmp_path / "out" / "sub" / ".ascnet-0badcafe-4712-00000001.tmp"
+    for file in (left, others):
+        file.touch()
+    extract_all(videos, tmp_path / "out", Elsewhere())
+    assert not left.exists()
+    assert others.exists()
+
+
 class Losing(InlineEngine):
     """Loses its worker at each of these videos, in this way."""
 
