@@ -84,10 +84,10 @@ def write(
     """
     result = one_video(results, "eaf")
     if media is not None and media.path is not None:
-        url = relative_url(media.path, folder or Path())
+        url, name = relative_url(media.path, folder or Path()), media.path
     else:
-        url = f"./{quote_from_bytes(os.fsencode(result.video))}"
-    kind = _KINDS.get(PurePath(result.video).suffix.lower(), "unknown")
+        url, name = f"./{quote_from_bytes(os.fsencode(result.video))}", Path(result.video)
+    kind = _KINDS.get(name.suffix.lower(), "unknown")
     file.write(_document(result, url, kind))
 
 
