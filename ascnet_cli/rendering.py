@@ -229,6 +229,8 @@ def _draw(
     if plan.wanted.clips is not None:
         from ascnet_cli.outputs.clips import write_clips
 
+        if not plan.wanted.force:
+            _check_clips(plan.wanted.clips, clip_names)
         clips = write_clips(
             source,
             result,
@@ -238,7 +240,24 @@ def _draw(
             progress=progress,
         )
         written += [clip.path for clip in clips]
+        early_s = max((clip.detection.segment.start_s - clip.start_s for clip in clips), default=0.0)
+        if plan.wanted.clips_copy and early_s > 0:
+            notes.append(f"clips begin at key frames, up to {early_s:.1f} s before their segments")
     return tuple(written), tuple(notes)
+
+
+def _check_clips(folder: Path, names: Sequence[str]) -> None:
+    """Hold that clips that are there are ascnet's; that is known only now, since segments name them.
+
+    Raises:
+        OutputError: one is not.
+    """
+    from ascnet_cli.outputs.video.file import is_ours
+
+    for name in names:
+        path = folder / name
+        if path.exists() and not is_ours(path):
+            raise files.not_ours(path)
 
 
 def _make_folder(folder: Path) -> None:

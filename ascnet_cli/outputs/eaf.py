@@ -84,10 +84,10 @@ def write(
     """
     result = one_video(results, "eaf")
     if media is not None and media.path is not None:
-        url = relative_url(media.path, folder or Path())
+        url, name = relative_url(media.path, folder or Path()), media.path
     else:
-        url = f"./{quote_from_bytes(os.fsencode(result.video))}"
-    kind = _KINDS.get(PurePath(result.video).suffix.lower(), "unknown")
+        url, name = f"./{quote_from_bytes(os.fsencode(result.video))}", Path(result.video)
+    kind = _KINDS.get(name.suffix.lower(), "unknown")
     file.write(_document(result, url, kind))
 
 
@@ -155,8 +155,8 @@ def _document(result: VideoDetections, url: str, kind: str) -> str:
         ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
         f' xsi:noNamespaceSchemaLocation="{_SCHEMA}">',
         ' <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">',
-        f'  <MEDIA_DESCRIPTOR MEDIA_URL={_quoted(url)} MIME_TYPE="{kind}"'
-        f" RELATIVE_MEDIA_URL={_quoted(url)}/>",
+        f'  <MEDIA_DESCRIPTOR MEDIA_URL={quoteattr(url)} MIME_TYPE="{kind}"'
+        f" RELATIVE_MEDIA_URL={quoteattr(url)}/>",
         f'  <PROPERTY NAME="{_VIDEO}">{escape(visible(result.video, _ALLOWED), _LINE_ENDS)}</PROPERTY>',
         " </HEADER>",
         " <TIME_ORDER>",
@@ -169,8 +169,8 @@ def _document(result: VideoDetections, url: str, kind: str) -> str:
     annotation = 0
     for tier in tiers:
         lines.append(
-            f' <TIER LINGUISTIC_TYPE_REF="{_TYPE}" PARTICIPANT={_quoted(tier.label)}'
-            f" TIER_ID={_quoted(tier.name)}>"
+            f' <TIER LINGUISTIC_TYPE_REF="{_TYPE}" PARTICIPANT={quoteattr(tier.label)}'
+            f" TIER_ID={quoteattr(tier.name)}>"
         )
         for detection in tier.detections:
             score = f"{round(detection.score, SCORE_DECIMALS) + 0.0:.{SCORE_DECIMALS}f}"
@@ -213,11 +213,6 @@ def _tiers(detections: Iterable[Detection]) -> list[_Tier]:
 
 def _label(label: str) -> str:
     return visible(label, _ALLOWED)
-
-
-def _quoted(text: str) -> str:
-    """An attribute in quotes; line ends and tabs as references, since parsers make bare ones spaces."""
-    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
 def _parsed(text: str, name: str) -> ElementTree.Element:

@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -141,7 +142,7 @@ def _task(result: VideoDetections, media: Media, config: str) -> dict[str, Any]:
     scores = [detection.score for detection in result.detections]
     return {
         "data": {
-            "video": _LOCAL_FILES + quote(video),
+            "video": _LOCAL_FILES + quote(_place(video, media)),
             "name": video,
             "fps": media.frames_per_s,
             "frame_rate": assumed,
@@ -158,6 +159,13 @@ def _task(result: VideoDetections, media: Media, config: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _place(video: str, media: Media) -> str:
+    """Where the video lies: below the folder of all videos, by its file's name, which `video` may shorten."""
+    if media.path is None:
+        return video
+    return PurePosixPath(video).with_name(utf8(media.path.name)).as_posix()
 
 
 def _region(detection: Detection, fps: Fraction, video: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ HEAVY = ["torch", "torchvision", "numpy", "av", "decord", "cv2", "pytorchvideo",
 @pytest.mark.parametrize(
     "arguments",
     [
-        *([command, "--help"] for command in ("detect", "train", "ablate", "weights")),
+        *([command, "--help"] for command in ("detect", "render", "train", "ablate", "weights")),
         ["--help"],
         ["--version"],
     ],

@@ -170,6 +170,12 @@ def test_the_video_is_linked_from_where_the_file_lies(path, folder, url):
     assert eaf.is_ours(text)
 
 
+def test_the_kind_of_the_video_is_that_of_its_file():
+    text = written(run(0, 1), name="a", media=Media(Path("videos/a.mkv")))
+    assert 'MEDIA_URL="./videos/a.mkv" MIME_TYPE="video/x-matroska"' in text
+    assert list(read(text)) == ["a"]
+
+
 def test_what_was_corrected_in_elan_is_read_and_is_not_ours():
     text = written(run(0.0, 1.0, 0.25))
     moved = text.replace('TIME_VALUE="1000"', 'TIME_VALUE="1500"')

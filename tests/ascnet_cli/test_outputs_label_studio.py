@@ -3,6 +3,7 @@
 import io
 import json
 from fractions import Fraction
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -83,6 +84,11 @@ def test_where_the_frame_rate_comes_from_is_said(media, said):
     (task,) = json.loads(written(video(run(0, 1)), **{"a.mp4": media}))
     assert said in task["data"]["frame_rate"]
     assert task["data"]["fps"] == media.frames_per_s
+
+
+def test_the_link_has_the_name_of_the_file():
+    (task,) = json.loads(written(video(name="in/a"), **{"in/a": Media(Path("videos/in/a.mkv"), 25.0, True)}))
+    assert (task["data"]["video"], task["data"]["name"]) == ("/data/local-files/?d=in/a.mkv", "in/a")
 
 
 def test_without_a_frame_rate_there_are_no_frames():

@@ -110,6 +110,22 @@ def test_nothing_is_drawn_that_was_not_asked_for(looks):
     assert write_pages(made, looks) == ()
 
 
+def test_clips_are_asked_for_once_and_cut_where_segments_are(looks):
+    made = planned(looks, clips=Path("clips"), clips_copy=True)
+    first, second = draw(made, looks)
+    assert (first.error, second.error) == (None, None)
+    assert first.notes == ("clips begin at key frames, up to 0.4 s before their segments",)
+    mine = first.files[0]
+    assert [one.error for one in draw(made, looks)] == [None, None]
+    mine.write_text("mine")
+    failed, done = draw(made, looks)
+    assert failed.error == f"{mine} is there, and not as ascnet wrote it"
+    assert done.error is None
+    assert mine.read_text() == "mine"
+    forced = planned(looks, clips=Path("clips"), clips_copy=True, force=True)
+    assert [one.error for one in draw(forced, looks)] == [None, None]
+
+
 @pytest.mark.slow
 def test_real_pictures_and_pages(looks):
     made = planned(looks, video=Place.of("v/"), clips=Path("clips"), report=Path("r.html"))

@@ -1,7 +1,9 @@
 """How long a video is, and its frame rate: counted from packets, whatever the header says."""
 
+import subprocess
 from fractions import Fraction
 
+import imageio_ffmpeg
 import pytest
 
 from extractors.errors import VideoError
@@ -44,6 +46,37 @@ def test_the_duration_is_that_of_decoding(tmp_path, start_s):
         for _ in video.frames():
             pass
         assert measure_timing(path).duration_s == pytest.approx(video.report.duration_s, abs=0.002)
+
+
+def test_a_header_that_is_wrong_is_not_believed(tmp_path):
+    path = make_video(tmp_path / "a.mkv", times_s=[k / 10 for k in range(20)], fps=25)
+    with open_video(path) as video:
+        assert video.info.header_fps == 25
+    assert measure_timing(path).frames_per_s == pytest.approx(10)
+
+
+def test_what_an_edit_list_leaves_out_is_not_counted(tmp_path):
+    whole = make_video(tmp_path / "whole.mp4", n_frames=100, codec=H264_B)
+    path = tmp_path / "a.mp4"
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-ss",
+        "1",
+        "-i",
+        whole,
+        "-codec",
+        "copy",
+        path,
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    with open_video(path) as video:
+        for _ in video.frames():
+            pass
+        timing = measure_timing(path)
+        assert timing.n_frames == video.report.frames_decoded == 75
+        assert timing.duration_s == pytest.approx(video.report.duration_s, abs=0.002)
 
 
 def test_one_frame(tmp_path):
