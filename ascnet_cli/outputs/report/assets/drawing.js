@@ -162,15 +162,17 @@ class Drawing {
     const first = Math.max(0, placeBefore(times, view.from));
     const last = Math.min(times.length - 1, placeBefore(times, view.to) + 1);
     const points = [];
+    const perPixel = (view.to - view.from) / (view.right - view.left);
     if (last - first < 2 * (view.right - view.left)) {
       for (let i = first; i <= last; i += 1) points.push([view.x(times[i]), height(values[i])]);
     } else {
       for (let i = first; i <= last;) {
         const pixel = Math.floor(view.x(times[i]));
+        const end = view.from + (pixel + 1 - view.left) * perPixel;
         let [low, high] = [values[i], values[i]];
-        for (i += 1; i <= last && view.x(times[i]) < pixel + 1; i += 1) {
-          low = Math.min(low, values[i]);
-          high = Math.max(high, values[i]);
+        for (i += 1; i <= last && times[i] < end; i += 1) {
+          if (values[i] < low) low = values[i];
+          else if (values[i] > high) high = values[i];
         }
         points.push([pixel, height(low)], [pixel + 0.5, height(high)]);
       }

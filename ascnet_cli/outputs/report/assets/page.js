@@ -159,3 +159,4 @@ watchForTrouble(video, model.video, (why) => {
   element("mute-label").hidden = true;
   player.withoutPicture();
 });
+if (video.dataset.src) video.src = video.dataset.src;

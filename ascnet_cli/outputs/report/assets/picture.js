@@ -3,19 +3,17 @@ const WAIT_FOR_FRAME = 1500;
 const LARGEST_WHOLE = 1e9;
 
 // Browsers count from the file's own zero, and some from its first stream; we count from the first frame. So
-// the first frame is looked for, and where it lies is asked of the browser itself.
+// the first frame is waited for, from before the video is loaded, and where it lies the browser says itself.
 function findBeginning(video, found) {
-  const look = () => {
-    if (!video.requestVideoFrameCallback) {
-      found(0);
-      return;
-    }
-    video.requestVideoFrameCallback((_, frame) => found(frame.mediaTime * 1000));
-    video.currentTime = 0;
+  if (!video.requestVideoFrameCallback) {
+    found(0);
+    return;
+  }
+  video.requestVideoFrameCallback((_, frame) => found(frame.mediaTime * 1000));
+  video.addEventListener("loadeddata", () => {
+    video.currentTime = 0; // where sound begins before the picture, no frame is shown without being asked for
     setTimeout(() => found(0), WAIT_FOR_FRAME);
-  };
-  if (video.readyState >= 2) look();
-  else video.addEventListener("loadeddata", look, { once: true });
+  }, { once: true });
 }
 
 // A simple web server sends files whole or not at all, and a browser cannot jump in what it has not got.
@@ -40,13 +38,12 @@ function fetchWhereNoParts(video, note, loaded) {
     }
   };
   video.addEventListener("loadedmetadata", check);
-  if (video.readyState >= 1) check();
 }
 
 // Says why there is no picture, where there is none; everything else goes on without it.
 function watchForTrouble(video, name, lost) {
   const instead = " Times go by a clock instead, and everything else works.";
-  if (!video.getAttribute("src")) {
+  if (!video.dataset.src) {
     lost(`No video file was given for this page.${instead}`);
     return;
   }
@@ -57,10 +54,6 @@ function watchForTrouble(video, name, lost) {
     : `This browser cannot show ${name}${kind}: it does not know the format, or the file is no longer where`
       + ` this page looks for it.${instead} To see the picture, convert the video to H.264 in mp4 and make`
       + " the report from that.");
-  const look = () => {
-    if (video.error || (video.readyState >= 1 && !video.videoWidth)) report(); // no width: sound alone
-  };
-  video.addEventListener("error", look);
-  video.addEventListener("loadedmetadata", look);
-  look();
+  video.addEventListener("error", report);
+  video.addEventListener("loadedmetadata", () => video.videoWidth || report()); // no width: sound alone
 }

@@ -62,11 +62,17 @@ function patternTile(style, size = 8) {
   return canvas;
 }
 
+// Pictures of patterns, each made once.
+const tiles = new Map();
+
 function swatch(style) {
   const span = make("span", { className: "swatch" });
   span.setAttribute("aria-hidden", "true");
   span.style.backgroundColor = style.colour;
-  if (style.pattern) span.style.backgroundImage = `url(${patternTile(style).toDataURL()})`;
+  if (style.pattern) {
+    if (!tiles.has(style)) tiles.set(style, `url(${patternTile(style).toDataURL()})`);
+    span.style.backgroundImage = tiles.get(style);
+  }
   return span;
 }
 

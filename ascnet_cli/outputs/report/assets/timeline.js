@@ -56,6 +56,7 @@ class Timeline {
   }
 
   layout() {
+    this.laidOut = this.model.label;
     this.width = this.box.clientWidth;
     const narrow = this.width < NARROW;
     this.left = narrow ? 0 : GUTTER;
@@ -105,6 +106,11 @@ class Timeline {
 
   // After the filters changed.
   update() {
+    // Asking for sizes right after the table changed is dear, and only a class alone changes the lanes.
+    if (this.laidOut === this.model.label) {
+      this.redraw();
+      return;
+    }
     for (const [label, name] of this.names) {
       if (label >= 0) name.setAttribute("aria-pressed", String(label === this.model.label));
     }
