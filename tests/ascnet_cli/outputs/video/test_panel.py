@@ -152,7 +152,7 @@ def test_the_strip_has_each_segment_where_it_is_in_its_colour():
         colour = np.array([int(styles[label].colour[k : k + 2], 16) for k in (1, 3, 5)])
         columns = np.flatnonzero((np.abs(strip - colour).max(axis=-1) < 8).any(axis=0))
         assert columns[0] == pytest.approx(left, abs=1)
-        assert columns[-1] == pytest.approx(max(right, left + 1), abs=1)
+        assert columns[-1] == pytest.approx(max(right, left + 1), abs=2)  # a gap to a neighbour
 
 
 def test_patterns_of_one_colour_are_told_apart():
