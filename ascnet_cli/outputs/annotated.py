@@ -97,8 +97,7 @@ def write_annotated(
 
         def write(shown: Shown, file: VideoFile) -> None:
             nonlocal n_frames, end_s
-            canvas.show(shown.frame)
-            panel.paint(canvas.planes(), shown.start_s)
+            panel.paint(canvas.show(shown.frame), shown.start_s)
             file.put(canvas.frame, shown.start_s, shown.end_s)
             for sound in video.heard():
                 if sound.within(0.0, sound.end_s + 1):

@@ -30,19 +30,18 @@ class Canvas:
         self._upright = Upright(picture, colours)
         self._shown: tuple[int, int] | None = None
 
-    def planes(self) -> Planes:
-        """The picture's own memory, to paint into; to be asked for again after each frame was encoded."""
-        self.frame.make_writable()
-        return Planes(*_views(self.frame))
-
-    def show(self, frame: StoredFrame) -> None:
+    def show(self, frame: StoredFrame) -> Planes:
         """Put a frame of the source in its place.
+
+        Returns:
+            The whole picture's own memory, to paint into until it is encoded.
 
         Raises:
             VideoError: it cannot be converted.
         """
         picture = self._upright.picture(frame)
-        canvas, size = self.planes(), (picture.width, picture.height)
+        self.frame.make_writable()  # an encoder that still holds the last one keeps a copy
+        canvas, size = Planes(*_views(self.frame)), (picture.width, picture.height)
         place = self._place
         if size != self._shown:
             self._shown = size
@@ -57,6 +56,7 @@ class Canvas:
             to[top : top + rows, left : left + columns] = source
             if part == 1:
                 _close(to, top, left, rows, columns)
+        return canvas
 
 
 def _close(luma: UInt8[np.ndarray, "h w"], top: int, left: int, rows: int, columns: int) -> None:

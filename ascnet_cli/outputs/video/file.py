@@ -151,6 +151,7 @@ class VideoFile:
         self._output = output
         self._stream = stream
         self._tick = tick
+        self._ticks_per_s = float(1 / tick)  # a product of floats a frame, not of fractions
         self._sounds = sounds
         self._last = -1
         self._durations: dict[int, int] = {}  # of pictures that are on their way, by stamp
@@ -168,9 +169,9 @@ class VideoFile:
             start_s: when it is shown, seconds from the beginning of the file.
             end_s: until when.
         """
-        stamp = max(round(start_s / self._tick), self._last + 1)
+        stamp = max(round(start_s * self._ticks_per_s), self._last + 1)
         self._last = stamp
-        self._durations[stamp] = max(round(end_s / self._tick) - stamp, 1)
+        self._durations[stamp] = max(round(end_s * self._ticks_per_s) - stamp, 1)
         frame.pts, frame.time_base = stamp, self._tick
         self._encode(frame)
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIN_WIDTH = 160  # pixels; a narrower picture stands in the middle of a canvas of this width
-_TEXT_FROM_PX, _TEXT_PER_SIDE = 8.0, 0.024  # 14 px at 320x240, 34 px at 1920x1080
+_TEXT_FROM_PX, _TEXT_PER_SIDE = 8.0, 0.022  # 13 px at 320x240, 32 px at 1920x1080
 _TEXT_RANGE_PX = (10, 96)
 _LEAST_ROWS, _MAX_ROWS, _ROWS_SHARE = 2, 4, 0.3  # of the bar, where needed; of the picture's height
 _MAX_COLUMNS, _COLUMN_TEXTS = 4, 15.0  # of the bar; least width in sizes of the text
-_LANE_TEXTS, _STRIP_TEXTS, _STRIP_SHARE = 0.85, 5.0, 0.25
+_MOST_COLUMN_TEXTS = 20.0  # width of one of several columns, likewise
+_LANE_TEXTS, _STRIP_TEXTS, _STRIP_SHARE = 0.7, 5.0, 0.25
 _MIN_LANE_TEXTS, _MIN_LANE_PX = 0.4, 3
 
 
@@ -124,8 +125,8 @@ def layout_of(
     """
     width, picture_height = max(_even(picture[0]), MIN_WIDTH), _even(picture[1])
     text_px = text_size(*picture)
-    pad, gap = _even(0.45 * text_px), _even(0.2 * text_px)
-    row_height = _even(1.5 * text_px)
+    pad, gap = _even(0.4 * text_px), _even(0.15 * text_px)
+    row_height = _even(1.38 * text_px)
 
     with_total = time_texts[0] * text_px <= 0.42 * width
     time_width = _even(time_texts[0 if with_total else 1] * text_px)
@@ -135,6 +136,8 @@ def layout_of(
     n_columns = min(max(n_running, 1), most_columns)
     n_rows = min(-(-max(n_running, 1) // n_columns), most_rows)
     column_width = _even_below((room - (n_columns - 1) * gap) / n_columns)
+    if n_columns > 1:  # what runs at once stands together
+        column_width = min(column_width, _even(_MOST_COLUMN_TEXTS * text_px))
 
     first_row = picture_height + pad
     rows = tuple(first_row + k * (row_height + gap) for k in range(n_rows))

@@ -64,6 +64,8 @@ def draw_strip(
         top, bottom = _lane(layout, lane)
         left = min(_x(found.segment.start_s, duration_s, strip.width), strip.width - _LEAST_PX)
         right = max(_x(found.segment.end_s, duration_s, strip.width), left + _LEAST_PX)
+        # Neighbours that touch are told apart by a little ground between them.
+        right -= layout.lane_gap if right - left > 4 * layout.lane_gap else 0
         _draw_segment(image, (left, top, right, bottom), found.label, styles[found.label], layout.text_px)
     return pixels(image)
 

@@ -61,8 +61,8 @@ def test_everything_has_its_place_and_none_of_it_is_on_the_picture(
 
 
 def test_letters_are_legible_at_every_size_and_the_panel_is_not_the_larger_part():
-    assert [text_size(*size) for size in SIZES[:4]] == [10, 11, 14, 14]
-    assert text_size(1920, 1080) == 34
+    assert [text_size(*size) for size in SIZES[:4]] == [10, 11, 13, 13]
+    assert text_size(1920, 1080) == 32
     for size in SIZES[2:-1]:
         layout = laid_out(size, n_running=10, n_classes=20, n_overlapping=10)
         assert layout.panel.height < 0.67 * size[1]
@@ -152,7 +152,7 @@ def test_the_strip_has_each_segment_where_it_is_in_its_colour():
         colour = np.array([int(styles[label].colour[k : k + 2], 16) for k in (1, 3, 5)])
         columns = np.flatnonzero((np.abs(strip - colour).max(axis=-1) < 8).any(axis=0))
         assert columns[0] == pytest.approx(left, abs=1)
-        assert columns[-1] == pytest.approx(max(right, left + 1), abs=1)
+        assert columns[-1] == pytest.approx(max(right, left + 1), abs=2)  # a gap to a neighbour
 
 
 def test_patterns_of_one_colour_are_told_apart():
