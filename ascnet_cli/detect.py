@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ascnet_cli.detector import Detector
+from ascnet_cli.detector import Detector, curves_of, segments_of
 from ascnet_cli.errors import (
     AscnetError,
     FeatureError,
@@ -31,6 +31,7 @@ from ascnet_cli.errors import (
 )
 from ascnet_cli.inputs import FEATURE_ENDING, VideoInput
 from ascnet_cli.model.recipe import check_recipe
+from ascnet_cli.outputs.curves import Curves, classes_that_matter
 from ascnet_cli.segments import VideoDetections
 from extractors.snippets import TimeGrid
 from extractors.store import fingerprint, load_features, save_features, up_to_date
@@ -50,12 +51,14 @@ class DetectOptions:
         labels: keep these classes alone; empty keeps all.
         features_out: keep features in this folder, and use those that are there and still right.
         strict: a video that ends before its header promises counts as failed.
+        curves: keep what the network saw over time, for a report.
     """
 
     min_score: float | None = None
     labels: tuple[str, ...] = ()
     features_out: Path | None = None
     strict: bool = False
+    curves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class VideoOutcome:
         warnings: what a person should know although it is done.
         notes: what reading the file came to, where that was out of the ordinary.
         kept: its features were there from an earlier run.
+        curves: what the network saw of the classes that matter, where that was asked for.
         error: what is wrong, where it failed.
         hint: what to do about it.
         error_class: the exception's class, for records.
@@ -83,6 +87,7 @@ class VideoOutcome:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     kept: bool = False
+    curves: Curves | None = None
     error: str | None = None
     hint: str | None = None
     error_class: str | None = None
@@ -174,7 +179,7 @@ def _outcome(
 ) -> VideoOutcome:
     started = time.monotonic()
     try:
-        result, material = _detect(video, detector, options, progress)
+        result, curves, material = _detect(video, detector, options, progress)
     except (OptionError, StorageError):
         raise  # no other video would fare better
     except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
@@ -196,6 +201,7 @@ def _outcome(
         warnings=material.warnings,
         notes=material.report.notes,
         kept=material.kept,
+        curves=curves,
     )
 
 
@@ -213,19 +219,31 @@ def _as_known(error: Exception) -> AscnetError:
 
 def _detect(
     video: VideoInput, detector: Detector, options: DetectOptions, progress: Progress | None
-) -> tuple[VideoDetections, _Material]:
+) -> tuple[VideoDetections, Curves | None, _Material]:
     if video.path.suffix == FEATURE_ENDING:
         material = _stored(video.path, detector)
     else:
         material = _features(video, detector, options.features_out, progress)
     material = _judged(material, strict=options.strict)
     bound = detector.min_score if options.min_score is None else options.min_score
+    scores = detector.model.score(material.values)
     detections = tuple(
         detection
-        for detection in detector.segments(material.values, material.grid, material.duration_s)
+        for detection in segments_of(scores, material.grid, material.duration_s, detector.localization)
         if detection.score >= bound and (not options.labels or detection.label in options.labels)
     )
-    return VideoDetections(video.name, material.duration_s, detections), material
+    curves = None
+    if options.curves:
+        labels = classes_that_matter(
+            [(detection.label, detection.score) for detection in detections],
+            [
+                (label, score)
+                for label, score in zip(scores.labels, scores.video.tolist(), strict=True)
+                if not options.labels or label in options.labels
+            ],
+        )
+        curves = curves_of(scores, material.grid, detector.localization, labels)
+    return VideoDetections(video.name, material.duration_s, detections), curves, material
 
 
 def _features(

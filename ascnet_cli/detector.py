@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from ascnet_cli.config_kinetics import KINETICS400
 from ascnet_cli.config_localization import LocalizationConfig, localization_config
@@ -24,6 +24,7 @@ from ascnet_cli.model.checkpoint import Checkpoint, load_checkpoint
 from ascnet_cli.model.kinetics import KineticsModel
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.model.scores import Scores
+from ascnet_cli.outputs.curves import Curves
 from ascnet_cli.segments import Detection
 from extractors.device import resolve_device
 from extractors.engines import engine_named, with_engine
@@ -111,7 +112,7 @@ def segments_of(
         localization: thresholds and rules.
     """
     positions = scores.positions
-    centres_s = grid.centres_s(int(positions[-1]) + 1)[positions]
+    centres_s = _centres_s(scores, grid)
     # Rows that the model left out on the way to the last one that it took.
     thinned = len(positions) != positions[-1] + 1
     axis = TimeAxis(
@@ -124,6 +125,35 @@ def segments_of(
     )
     attention = scores.attention if localization.betas else None
     return localize(scores.cas, attention, scores.video, scores.labels, axis, localization)
+
+
+def curves_of(
+    scores: Scores, grid: TimeGrid, localization: LocalizationConfig, labels: Sequence[str]
+) -> Curves:
+    """What the network saw of some classes, at the times that it looked at.
+
+    Args:
+        scores: of a video's feature rows, or of some of them.
+        grid: where the feature rows lie in time.
+        localization: its thresholds go along.
+        labels: the classes, of those that the scores have.
+    """
+    places = [scores.labels.index(label) for label in labels]
+    return Curves(
+        times_s=_centres_s(scores, grid),
+        labels=tuple(labels),
+        activations_TK=scores.cas[:, places],
+        # All zero is how scores say that there is no attention.
+        attention_T=scores.attention if scores.attention.any() else None,
+        alphas=localization.alphas,
+        betas=localization.betas,
+    )
+
+
+def _centres_s(scores: Scores, grid: TimeGrid) -> Float64[np.ndarray, " t"]:
+    """When the middle of each row's window is presented, also where rows were left out."""
+    centres_s: Float64[np.ndarray, " t"] = grid.centres_s(int(scores.positions[-1]) + 1)[scores.positions]
+    return centres_s
 
 
 def load_detector(
