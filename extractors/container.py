@@ -112,6 +112,11 @@ class Timeline:
         self._latest_s = time_s if self._latest_s is None else max(self._latest_s, time_s)
         return time_s
 
+    @property
+    def offset_s(self) -> float:
+        """What is added to stamps now, so that times go on after a jump; 0 while there was none."""
+        return self._offset_s
+
     def notes(self) -> list[str]:
         """What a person should know: one sentence each."""
         notes = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import av.container
@@ -16,7 +16,9 @@ import av.error
 import av.filter
 import av.stream
 import numpy as np
+from av.audio.stream import AudioStream
 from av.format import Flags
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -43,6 +45,8 @@ _DURATION_FROM_ZERO = ("matroska,webm", "flv")
 # The decoder itself refuses to make room for pictures this many times over the limit; the limit is held
 # frame by frame. The room between the two lets a header be read, so that its size can be named.
 _ROOM_OVER_LIMIT = 4
+
+P = TypeVar("P")  # a picture, in whichever form it is asked for
 
 
 def open_container(path: Path, *, max_pixels: int) -> tuple[av.container.InputContainer, VideoStream]:
@@ -154,11 +158,47 @@ def header_info(path: Path, container: av.container.InputContainer, stream: Vide
     )
 
 
-class PyAvReader(VideoReader):
-    """See `extractors.video.open_video`."""
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One presented picture as the decoder left it: in its own pixel format, not turned, not resized.
 
-    def __init__(self, path: Path, *, short_side: int | None, max_pixels: int) -> None:
+    Attributes:
+        time_s: seconds from the first presented frame.
+        duration_s: how long it is shown, in seconds; 0 where the file does not say.
+        picture: owned by the decoder: to be read, never written to.
+        pixel_aspect: width of a pixel by its height; None where the file does not say.
+        mirrored: it must be mirrored left to right, and then
+        quarter_turns: turned so many times by 90 degrees counter-clockwise, to stand upright.
+    """
+
+    time_s: float
+    duration_s: float
+    picture: VideoFrame
+    pixel_aspect: Fraction | None
+    mirrored: bool
+    quarter_turns: int
+
+
+class PyAvReader(VideoReader):
+    """See `extractors.video.open_video`.
+
+    Args:
+        path: the file.
+        short_side: see there.
+        max_pixels: see there.
+        aside: given the packets of all other streams, as they come by; what it raises goes through.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        short_side: int | None,
+        max_pixels: int,
+        aside: Callable[[Packet[Any]], None] | None = None,
+    ) -> None:
         self._container, self._stream = open_container(path, max_pixels=max_pixels)
+        self._aside = aside
         self._max_pixels = max_pixels
         self._file = container_file.file_state(path)
         self.info = header_info(path, self._container, self._stream)
@@ -172,6 +212,7 @@ class PyAvReader(VideoReader):
         self._packets = 0
         self._bad_packets = 0
         self._frames = 0
+        self._start_s: float | None = None
         self._end_s = 0.0
         self._dropped = 0
         self._damaged = 0
@@ -181,11 +222,46 @@ class PyAvReader(VideoReader):
 
     def frames(self) -> Iterator[Frame]:
         """See `VideoReader.frames`."""
-        start_s = last_s = 0.0
-        for time_s, duration_s, rgb in self._in_order():
-            if not self._frames:
-                start_s = time_s
-            time_s -= start_s
+        for time_s, duration_s, rgb in self._presented(self._picture):
+            yield Frame(time_s=time_s, duration_s=duration_s, rgb=rgb)
+
+    def stored_frames(self) -> Iterator[StoredFrame]:
+        """The same frames with the same times as `frames`, but as they are stored.
+
+        Raises:
+            VideoError: as `frames`.
+        """
+        for time_s, duration_s, (picture, turned) in self._presented(self._stored):
+            aspect = self._stream.sample_aspect_ratio
+            yield StoredFrame(time_s, duration_s, picture, aspect, *turned)
+
+    @property
+    def time_base(self) -> Fraction:
+        """What the file counts the times of its frames in, seconds."""
+        return self._stream.time_base or Fraction(1, 1000)
+
+    @property
+    def sounds(self) -> tuple[AudioStream, ...]:
+        """The streams of sound that this FFmpeg can make out."""
+        every: Any = self._container.streams.audio  # typed as if each had a codec
+        return tuple(stream for stream in every if stream.codec_context is not None)
+
+    @property
+    def origin_s(self) -> float | None:
+        """When, in the file's own time, the first frame is presented; None before there was one.
+
+        Where the times jump, what was joined since is taken off: a packet's time less this is its time in the
+        presentation.
+        """
+        return None if self._start_s is None else self._start_s - self._timeline.offset_s
+
+    def _presented(self, picture_of: Callable[[VideoFrame], P]) -> Iterator[tuple[float, float, P]]:
+        """(time from the first frame, duration or 0, picture) with strictly growing times."""
+        last_s = 0.0
+        for time_s, duration_s, picture in self._in_order(picture_of):
+            if self._start_s is None:
+                self._start_s = time_s
+            time_s -= self._start_s
             if self._frames and time_s <= last_s:
                 self._dropped += 1
                 continue
@@ -196,20 +272,20 @@ class PyAvReader(VideoReader):
             self._end_s = time_s + (duration_s or step_s)
             self._frames += 1
             last_s = time_s
-            yield Frame(time_s=time_s, duration_s=duration_s, rgb=rgb)
+            yield time_s, duration_s, picture
         self._judge()
 
     def _nominal_s(self) -> float:
         rate = self._stream.base_rate or self._stream.average_rate
         return min(float(1 / rate), 1.0) if rate else 0.04
 
-    def _in_order(self) -> Iterator[tuple[float, float, UInt8[np.ndarray, "h w 3"]]]:
+    def _in_order(self, picture_of: Callable[[VideoFrame], P]) -> Iterator[tuple[float, float, P]]:
         """Pictures as the decoder presents them, with their times sorted over a short window.
 
         Frames leave the decoder in the order of presentation, but AVI gives their times in the order of
         storage.
         """
-        pictures: deque[tuple[float, UInt8[np.ndarray, "h w 3"]]] = deque()
+        pictures: deque[tuple[float, P]] = deque()
         times: list[float] = []
         depth = container_file.REORDER_FRAMES if self._stream.codec_context.has_b_frames else 0
         for frame in self._decoded():
@@ -217,23 +293,27 @@ class PyAvReader(VideoReader):
             duration_s = float((frame.duration or 0) * base)
             stamp_s = float(frame.pts * base) if frame.pts is not None and base else None
             heapq.heappush(times, self._timeline.place(stamp_s, duration_s))
-            pictures.append((duration_s, self._picture(frame)))
+            pictures.append((duration_s, picture_of(frame)))
             if len(pictures) > depth:
                 yield heapq.heappop(times), *pictures.popleft()
         while pictures:
             yield heapq.heappop(times), *pictures.popleft()
 
-    def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+    def _stored(self, frame: VideoFrame) -> tuple[VideoFrame, tuple[bool, int]]:
         check_size(frame.width, frame.height, self._max_pixels)
         # PyAV's side data and their frame hold each other until the garbage collector comes by, and keep
         # the picture's memory; so they are looked at anew only where the rotation is another one.
         if frame.rotation != self._rotation:
             self._turned, self._rotation = orientation(frame), frame.rotation
+        return frame, self._turned
+
+    def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+        frame, turned = self._stored(frame)
         try:
             rgb = self._scaler.rgb(frame, self._stream.sample_aspect_ratio)
         except av.error.FFmpegError as error:
             raise VideoError(f"its pictures ({frame.format.name}) cannot be converted to RGB") from error
-        return upright(rgb, *self._turned)
+        return upright(rgb, *turned)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = self._container.demux()
@@ -251,6 +331,8 @@ class PyAvReader(VideoReader):
                 ends_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._file_end_s = max(self._file_end_s, ends_s)
             if packet.stream.index != self._stream.index:
+                if self._aside is not None:
+                    self._aside(packet)
                 continue
             self._packets += packet.size > 0  # the last one is empty: it calls for the frames held back
             try:

@@ -1,0 +1,1 @@
+"""What annotated videos and clips are made of: pictures, text, drawings, sound, encoding."""

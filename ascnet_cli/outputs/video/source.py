@@ -1,0 +1,117 @@
+"""A video that is read once: pictures with the time each is shown for, and its sound, as both come by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+from ascnet_cli.outputs.video.sound import SoundPacket
+from extractors.decode_pyav import PyAvReader, StoredFrame
+from extractors.video import MAX_PIXELS, DecodeReport, check_file
+
+_RATES = (Fraction(1), Fraction(240))  # frames a second; others are taken for a damaged header
+_USUAL_RATE = Fraction(25)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture and when it is seen.
+
+    Attributes:
+        frame: as it is stored.
+        start_s: seconds from the first presented frame.
+        end_s: when the next one takes its place; for the last one as the file says.
+    """
+
+    frame: StoredFrame
+    start_s: float
+    end_s: float
+
+
+class Source:
+    """A video file opened for one pass; use it in a `with`.
+
+    Args:
+        path: a regular file.
+
+    Raises:
+        VideoError: not a readable video; the message says what is wrong.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_file(path)
+        self._heard: list[Packet[Any]] = []
+        self._reader = PyAvReader(path, short_side=None, max_pixels=MAX_PIXELS, aside=self._hear)
+        self._indices = {stream.index for stream in self.sounds}
+
+    def _hear(self, packet: Packet[Any]) -> None:
+        if packet.stream_index in self._indices:
+            self._heard.append(packet)
+
+    @property
+    def sounds(self) -> tuple[AudioStream, ...]:
+        """The streams of sound."""
+        return self._reader.sounds
+
+    @property
+    def tick(self) -> Fraction:
+        """What the file counts the times of its frames in, seconds."""
+        return self._reader.time_base
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second as the header has it, within reason; no time depends on it."""
+        rate = Fraction(self._reader.info.header_fps).limit_denominator(1001)
+        return rate if _RATES[0] <= rate <= _RATES[1] else _USUAL_RATE
+
+    @property
+    def header_duration_s(self) -> float | None:
+        """Length by the header, seconds."""
+        return self._reader.info.header_duration_s
+
+    @property
+    def report(self) -> DecodeReport:
+        """How it could be read; complete at the end."""
+        return self._reader.report
+
+    def pictures(self) -> Iterator[Shown]:
+        """All pictures, in the order of presentation.
+
+        Raises:
+            VideoError: nothing could be decoded, or too much of the file is damaged.
+        """
+        before: StoredFrame | None = None
+        for frame in self._reader.stored_frames():
+            if before is not None:
+                yield Shown(before, before.time_s, frame.time_s)
+            before = frame
+        if before is not None:
+            yield Shown(before, before.time_s, max(self.report.duration_s, before.time_s))
+
+    def heard(self) -> list[SoundPacket]:
+        """The packets of sound that came by since the last call, placed in the presentation."""
+        origin_s = self._reader.origin_s
+        if origin_s is None:
+            return []
+        heard, self._heard = self._heard, []
+        placed = (SoundPacket.of(packet, origin_s) for packet in heard)
+        return [sound for sound in placed if sound is not None]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
