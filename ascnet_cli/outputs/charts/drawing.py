@@ -6,9 +6,11 @@ the right, y down, from the upper left corner.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -163,9 +165,10 @@ class Drawing:
 
 def text_width(text: str, size: Pixels) -> float:
     """About how many pixels a line of a common sans serif type takes; rather too many than too few."""
-    return size * sum(_em(character) for character in text)
+    return size * math.fsum(map(_em, text))
 
 
+@cache
 def _em(character: str) -> float:
     if unicodedata.east_asian_width(character) in "WF":
         return _WIDE
@@ -178,9 +181,13 @@ def fitted(text: str, width: Pixels, size: Pixels) -> str:
     """The text, or as much of both its ends as there is room for, with an ellipsis between."""
     if text_width(text, size) <= width:
         return text
-    for n_kept in range(len(text) - 1, 0, -1):
-        head = (n_kept + 1) // 2
-        shorter = text[:head] + "…" + text[len(text) - (n_kept - head) :]
-        if text_width(shorter, size) <= width:
-            return shorter
-    return "…"
+    few, many = 0, len(text)  # characters that fit for certain, and that do not
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if text_width(_ends(text, middle), size) <= width else (few, middle)
+    return _ends(text, few)
+
+
+def _ends(text: str, n_kept: int) -> str:
+    head = (n_kept + 1) // 2
+    return text[:head] + "…" + text[len(text) - (n_kept - head) :]
