@@ -155,7 +155,7 @@ def without(name):
         (lambda content, state: content.update(labels=["dive", "dive"]), "not all different names"),
         (lambda content, state: content.update(labels=["dive", 7]), "not all different names"),
         (lambda content, state: content["network"].update(selector="best"), "selector cannot be 'best'"),
-        (lambda content, state: content["network"].update(sigma_fg=0), "sigma_fg must be at least 1"),
+        (lambda content, state: content["network"].update(sigma_fg=0), "sigma_fg must be from 1"),
         (lambda content, state: content["network"].pop("in_dim"), "in_dim is missing"),
         (lambda content, state: state.pop("embed.bias"), "embed.bias is missing"),
         (lambda content, state: state.update(more=torch.ones(1)), "more is unexpected"),

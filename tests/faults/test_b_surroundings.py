@@ -30,6 +30,7 @@ def judged(tmp_path):
         }
         for number, name in enumerate([*NAMES, *(f"{n}.mp4" for n in range(300))])
     }
+    entries[NAMES[0]]["annotations"] *= 2
     (tmp_path / "truth.json").write_text(
         json.dumps({"database": entries}, ensure_ascii=False), encoding="utf-8"
     )
@@ -51,7 +52,9 @@ def test_B10_a_reader_that_leaves_is_no_error(tmp_path, judged, json_output):
     assert "Exception" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("weights", "list"), ("datasets", "list"), ("--help",)])
+@pytest.mark.parametrize(
+    "arguments", [("weights", "list"), ("weights", "list", "--json"), ("datasets", "list"), ("--help",)]
+)
 def test_B10_nobody_reads_at_all(tmp_path, arguments):
     reads, writes = os.pipe()
     os.close(reads)
@@ -89,6 +92,9 @@ def test_B11_it_works_wherever_it_is_started(tmp_path, judged, world):
     table = ascnet(*judged, cwd=tmp_path, env=env)
     said_well(table, 0)
     assert "UnicodeEncodeError" not in table.stderr
+    checked = ascnet("datasets", "check", "truth.json", cwd=tmp_path, env=env)
+    said_well(checked, 5)  # there are no features
+    assert "duplicate: 1 instances that are there twice, left out (Übung.mp4 Größe 0 0-10)" in checked.stdout
 
 
 @pytest.mark.slow
