@@ -13,7 +13,7 @@ _NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(drawing: Drawing) -> ElementTree.Element:
-    return ElementTree.fromstring(to_svg(drawing))  # noqa: S314 - our own
+    return ElementTree.fromstring(to_svg(drawing))
 
 
 def of_class(svg: ElementTree.Element, name: str, group: str) -> list[ElementTree.Element]:

@@ -28,7 +28,7 @@ def extracted(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Batch:
     return looked_at(inputs, tmp_path_factory.mktemp("extracted"), program=EXTRACT)
 
 
-@pytest.fixture(params=["detect", "extract"])
+@pytest.fixture(params=["detect", pytest.param("extract", marks=pytest.mark.slow)])
 def both(request: pytest.FixtureRequest) -> Batch:
     """What each of the two made of them."""
     batch = request.getfixturevalue({"detect": "detected", "extract": "extracted"}[request.param])

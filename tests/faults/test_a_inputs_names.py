@@ -94,6 +94,7 @@ def test_A29_a_folder_without_videos_is_4_with_the_endings_looked_for(tmp_path):
         assert " .webm " in ran.stderr
 
 
+@pytest.mark.slow
 def test_A29_junk_is_passed_over_and_counted(inputs, both, extracted):
     assert not [name for name in both.files if name.startswith("junk/")]
     # Five below `junk` and the trap of A24.

@@ -230,6 +230,7 @@ def without_rights() -> None:
         ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's own")
 def test_A25_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "in").mkdir()
