@@ -1,6 +1,7 @@
 """`python -m tests.ascnet_cli.flags`: write down every command and flag, once a new one is decided on.
 
-It renews `flags.txt` beside this file, which a test compares with the program, and the table in the README.
+Call it when a new one has been decided on. It renews `flags.txt` beside this file, which a test compares with
+the program, and the table in the README.
 `--check` changes nothing and says what would change.
 """
 
