@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.ascnet_cli.report.pages import DURATION_S
 
 GUTTER = 170  # pixels of the lanes' names
@@ -49,3 +51,16 @@ def wait_for_file(browser, folder, pattern):
             return path
         browser.js("return new Promise((done) => setTimeout(done, 25))")
     raise AssertionError(f"no {pattern} in {list(folder.iterdir())}")
+
+
+def sent_to(browser, act: Callable[[], object], *, above: float = 0.1) -> float:
+    """Where an act sends the video to, by the browser's clock: not where it comes to by playing.
+
+    Jumps to `above` seconds or less are those by which the page looks for the first frame.
+    """
+    browser.js(
+        "const v = document.getElementById('video'); window.sought = [];"
+        "v.addEventListener('seeking', () => window.sought.push(v.currentTime))"
+    )
+    act()
+    return browser.until("return window.sought.find((t) => t > arguments[0])", above)

@@ -19,6 +19,7 @@ from tests.ascnet_cli.report.acting import (
     classes,
     lane_x,
     ready,
+    sent_to,
     slide,
     wait_for_file,
 )
@@ -50,14 +51,13 @@ def test_repeating_a_segment_begins_it_again(shown):
 def test_a_click_on_the_timeline_plays_what_is_there_or_goes_there(shown):
     browser = shown()
     ready(browser)
-    browser.click_at("#canvas", lane_x(browser, 1.4), FIRST_ROW_Y)
-    browser.until("return document.querySelector('#rows tr[aria-current]')")
-    assert 0.5 <= browser.until(TIME) < 1.4
+    there = sent_to(browser, lambda: browser.click_at("#canvas", lane_x(browser, 1.4), FIRST_ROW_Y))
+    assert there == pytest.approx(0.5, abs=0.1)
+    assert browser.one("#rows tr[aria-current]").text.startswith("jump")
     browser.keys(" ")
-    browser.click_at("#canvas", lane_x(browser, 3.0), FIRST_ROW_Y)
-    assert browser.until(f"{TIME} > 2.5 && document.getElementById('video').currentTime") == pytest.approx(
-        3.0, abs=0.05
-    )
+    browser.until("return document.getElementById('video').paused")
+    there = sent_to(browser, lambda: browser.click_at("#canvas", lane_x(browser, 3.0), FIRST_ROW_Y))
+    assert there == pytest.approx(3.0, abs=0.05)
 
 
 def test_a_class_alone(shown):
@@ -132,13 +132,11 @@ def test_dark_mode_and_back_without_loading_again(shown):
 def test_all_of_it_without_a_mouse(shown):
     browser = shown()
     ready(browser)
-    browser.keys("n")
-    assert 0.5 <= browser.until(TIME) < 1.5
+    assert sent_to(browser, lambda: browser.keys("n")) == pytest.approx(0.5, abs=0.1)
     assert browser.one("#rows tr[aria-current]").get_attribute("data-index") == "0"
-    browser.keys("n", "n")
-    assert browser.until(f"{TIME} >= 2.0 && document.getElementById('video').currentTime") < 3.0
-    browser.keys("p")
-    browser.until("const t = document.getElementById('video').currentTime; return t >= 0.6 && t < 1.0")
+    browser.keys("n")
+    assert sent_to(browser, lambda: browser.keys("n"), above=1.5) == pytest.approx(2.0, abs=0.1)
+    assert sent_to(browser, lambda: browser.keys("p")) == pytest.approx(0.6, abs=0.1)
     browser.keys(" ")
     assert browser.until("return document.getElementById('video').paused")
     at = browser.js(TIME)
@@ -160,8 +158,7 @@ def test_the_table_is_one_stop_of_the_tab_key_and_arrows_walk_in_it(shown):
     assert browser.js(name) == "Play jump, 0:00.50 to 0:01.50, score 0.90"
     browser.keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
     assert browser.js(name) == "Play throw, 0:02.00 to 0:03.00, score 0.60"
-    browser.keys(Keys.ENTER)
-    assert browser.until(f"{TIME} >= 2.0 && document.getElementById('video').currentTime") < 3.0
+    assert sent_to(browser, lambda: browser.keys(Keys.ENTER)) == pytest.approx(2.0, abs=0.1)
     browser.keys(Keys.END)
     assert browser.js(name).startswith("Play throw, 0:03.20")
     browser.keys(Keys.TAB)
@@ -208,8 +205,7 @@ def test_a_miss_can_be_looked_at(shown):
     browser = shown(truth=TRUTH)
     ready(browser)
     browser.one("#verdict-filter option[value='miss']").click()
-    browser.one("#rows button").click()
-    assert 3.0 <= browser.until(f"{TIME} >= 3.0 && document.getElementById('video').currentTime") < 3.9
+    assert sent_to(browser, browser.one("#rows button").click) == pytest.approx(3.0, abs=0.1)
     assert browser.text("#announce") == "Playing ground truth: wave, 0:03.00 to 0:03.90, missed"
 
 
@@ -237,8 +233,7 @@ def test_an_embedded_video_needs_no_file(browser, tmp_path, video):
     write_report([page(video=video)], tmp_path / "report.html", embed=True)
     browser.open(tmp_path / "report.html")
     ready(browser)
-    browser.all("#rows button")[2].click()
-    assert 2.0 <= browser.until(f"{TIME} >= 2.0 && document.getElementById('video').currentTime") < 3.0
+    assert sent_to(browser, browser.all("#rows button")[2].click) == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
@@ -246,8 +241,8 @@ def test_times_count_from_the_first_frame_where_that_comes_late(shown, tmp_path,
     late = clip(tmp_path / f"late.{ending}", times_s=[1.5 + k / 25 for k in range(100)], codec=H264)
     browser = shown(video=late)
     ready(browser)
-    browser.all("#rows button")[2].click()
-    assert 3.5 <= browser.until(f"{TIME} >= 3.5 && document.getElementById('video').currentTime") < 4.4
+    there = sent_to(browser, browser.all("#rows button")[2].click, above=1.6)
+    assert there == pytest.approx(3.5, abs=0.1)
     browser.until("return document.getElementById('clock').textContent.startsWith('0:02.')")
 
 
