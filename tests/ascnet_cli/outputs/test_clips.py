@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ascnet_cli.errors import OptionError, OutputError, VideoError
 from ascnet_cli.outputs import clips as clips_module
+from ascnet_cli.outputs.clip_cuts import Stamp, cuts_of
 from ascnet_cli.outputs.clip_lots import lots_of
 from ascnet_cli.outputs.clips import write_clips
-from ascnet_cli.outputs.clips_copy import Stamp, cuts_of
 from ascnet_cli.outputs.video.source import Source
 from ascnet_cli.segments import Segment
 from tests import synthetic
