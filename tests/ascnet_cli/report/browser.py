@@ -123,6 +123,6 @@ class Browser:
 
     def complaints(self) -> Sequence[str]:
         """What the browser's console holds since the last call: errors, and what the policy refused."""
-        log: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        log: list[dict[str, Any]] = self.driver.get_log("browser")
         messages = [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
         return [message for message in messages if "willReadFrequently" not in message]  # tests read pixels

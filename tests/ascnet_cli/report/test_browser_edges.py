@@ -67,6 +67,9 @@ def test_a_class_alone(shown):
     assert browser.all(".lane")[1].get_attribute("aria-pressed") == "true"
     browser.all(".lane:not([hidden])")[0].click()
     assert len(classes(browser)) == 4
+    browser.all(".lane")[2].click()
+    assert classes(browser) == []
+    assert browser.text("#empty") == "No segment passes the filters."
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", 'bytes \udcff, "and" more.mp4'])

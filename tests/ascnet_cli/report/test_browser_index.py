@@ -46,8 +46,9 @@ def search(browser, words):
 
 def test_every_video_has_a_card(index):
     assert index.texts(NAMES) == ["clip.mp4", "sub/other run.mp4", "empty.mp4", NASTY_VIDEO]
-    said = "4 videos, 0:16 in all, 6 segments of 4 classes; ground truth at tIoU 0.5"
+    said = "0:16 in all, 6 segments of 4 classes; ground truth at tIoU 0.5"
     assert index.text("#summary") == said
+    assert index.text("#shown") == "4 videos"
     assert len(index.all(".picture img")) == 3
     assert index.until("return document.querySelector('.picture img').naturalWidth > 0")
     assert index.texts(".card:first-child .chips li") == ["jump × 2", "throw × 2"]

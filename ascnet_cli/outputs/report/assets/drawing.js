@@ -43,7 +43,8 @@ class Drawing {
       pen.lineTo(x, height);
       const text = clockText(tick, ticks.decimals);
       const width = pen.measureText(text).width;
-      if (x - width / 2 > view.left - 20) pen.fillText(text, Math.min(x - width / 2, view.right - width - 2), height / 2 - 2);
+      const left = Math.min(Math.max(x - width / 2, 2), view.right - width - 2);
+      if (x - width / 2 > view.left - 20) pen.fillText(text, left, height / 2 - 2);
     }
     pen.stroke();
   }

@@ -65,7 +65,8 @@ function update() {
     .sort(orders[element("sort").value]);
   element("cards").replaceChildren(...shown.map((one) => one.item));
   element("empty").hidden = shown.length > 0;
-  element("shown").textContent = shown.length === cards.length ? "" : `${shown.length} of ${count(cards.length, "video")}`;
+  const all = count(cards.length, "video");
+  element("shown").textContent = shown.length === cards.length ? all : `${shown.length} of ${all}`;
 }
 
 const totals = data.labels.map(() => 0);
@@ -77,8 +78,8 @@ const judged = data.videos.some((video) => video.truth);
 element("sort-errors").hidden = element("sort-errors").disabled = !judged;
 const nSegments = data.videos.reduce((sum, video) => sum + video.segments.length, 0);
 const seconds = data.videos.reduce((sum, video) => sum + video.duration_ms, 0);
-element("summary").textContent = `${count(data.videos.length, "video")}, ${clockText(seconds, 0)} in all, `
-  + `${count(nSegments, "segment")} of ${count(totals.filter(Boolean).length, "class", "classes")}`
+element("summary").textContent = `${clockText(seconds, 0)} in all, ${count(nSegments, "segment")}`
+  + ` of ${count(totals.filter(Boolean).length, "class", "classes")}`
   + (judged ? `; ground truth at tIoU ${data.tiou}` : "");
 element("search").addEventListener("input", update);
 for (const id of ["class-filter", "sort"]) element(id).addEventListener("change", update);

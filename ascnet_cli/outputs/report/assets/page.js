@@ -97,10 +97,8 @@ function setUp() {
   least.min = String(Math.floor(low * 100) / 100);
   least.max = String(Math.max(Math.ceil(high * 100) / 100, Number(least.min) + 0.01));
   least.value = least.min;
-  const filterable = model.labels.map((l, i) => [i, l.name])
-    .filter(([i]) => used.has(i) || model.truth.some((t) => t.label === i));
   element("class-filter").append(make("option", { value: "-1" }, "All classes"),
-    ...filterable.map(([i, name]) => make("option", { value: String(i) }, name)));
+    ...model.labels.map(({ name }, label) => make("option", { value: String(label) }, name)));
   element("verdict-label").hidden = !model.judged;
   element("curves-label").hidden = !model.curves;
   element("seek").max = model.duration;

@@ -34,6 +34,7 @@ class Table {
     this.columns = COLUMNS.filter((column) => !column.judged || model.judged);
     this.list = element("list");
     this.body = element("rows");
+    this.list.querySelector("table").classList.toggle("judged", model.judged);
     this.heads();
     this.list.addEventListener("scroll", oncePerFrame(() => this.draw()), { passive: true });
     new ResizeObserver(oncePerFrame(() => this.draw())).observe(this.list);
