@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint fast-commands fast-rooms all-commands all-rooms format bench clip clean
+.PHONY: demo test check lint fast-commands fast-rooms all-commands all-rooms format bench pictures clean
 
 # The environment: Python 3.11 and pip are all that is needed. The stamp is written last, so an
 # interrupted installation is taken up again.
@@ -49,6 +49,9 @@ format: $(STAMP)  ## put the code in order
 
 bench: $(STAMP)  ## measurements, side by side: slow, and never part of the tests
 	$(BIN)/python -m tests.bench
+
+pictures: $(STAMP)  ## the pictures of the README, in examples/pictures; needs Chromium
+	$(BIN)/python -m examples.pictures
 
 clean:  ## remove the environment
 	rm -rf $(VENV)
