@@ -1,4 +1,4 @@
-"""What it means that a worker process has ended by itself, by the code that the system keeps of it."""
+"""What it means that a worker process or a task of a cluster has ended before its work was done."""
 
 from __future__ import annotations
 
@@ -59,4 +59,36 @@ def death_at_start(exit_code: int) -> Failure:
         message=f"a worker ended while it loaded its networks ({how})",
         hint="run the same command again; if it happens again, report it as a bug",
         exit_code=1,
+    )
+
+
+def task_failed(error: Exception) -> Failure:
+    """What an error of a cluster's task means that is not of the machine but of the code there."""
+    return Failure(
+        stage="worker",
+        error_class=type(error).__name__,
+        message=f"its task failed: {str(error).strip().splitlines()[-1][:500]}",
+        hint="install the same version of ascnet on every node",
+        exit_code=1,
+    )
+
+
+def task_lost(error: Exception, times: int) -> Failure:
+    """What it means that the worker of a cluster's task was lost so many times."""
+    return Failure(
+        stage="worker",
+        error_class=type(error).__name__,
+        message=f"its worker was lost {times} times, most likely since the decoder crashed or memory ran out",
+        hint="remux or convert the file, try another --decoder, or give tasks more with --num-cpus",
+    )
+
+
+def task_lost_at_start(error: Exception) -> Failure:
+    """What it means that workers are lost on a node before they are ready."""
+    return Failure(
+        stage="worker",
+        error_class=type(error).__name__,
+        message="workers are lost while they load their networks",
+        hint="look at that node's memory and at Ray's logs there",
+        exit_code=4,
     )

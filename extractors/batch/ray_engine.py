@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from extractors.batch.deaths import task_failed, task_lost, task_lost_at_start
 from extractors.batch.engine import TimeLimit, never_ready
 from extractors.batch.jobs import (
     Broken,
@@ -255,11 +256,11 @@ class RayEngine:
             }
             places = {running.place} if running.place else at
             if places:
-                return self._withdraw(places, running, _failure(running, error, ours))
+                return self._withdraw(places, running, task_failed(error))
         if running.place and not (running.begun or for_memory or node_lost):
             self._failed_starts[running.place] += 1
             if self._failed_starts[running.place] >= _START_ATTEMPTS:
-                return self._withdraw({running.place}, running, _lost_at_start(error))
+                return self._withdraw({running.place}, running, task_lost_at_start(error))
             self._give(running)
             return []
         running.lost_nodes += node_lost
@@ -274,7 +275,9 @@ class RayEngine:
         ):
             self._give(running)
             return []
-        return [Broken(running.job, tuple(running.unfinished), _failure(running, error, ours), for_memory)]
+        n_lost = running.lost_workers + running.lost_nodes
+        failure = task_failed(error) if ours else task_lost(error, n_lost)
+        return [Broken(running.job, tuple(running.unfinished), failure, for_memory)]
 
     def _too_slow(self) -> list[Event]:
         found: list[Event] = []
@@ -300,33 +303,3 @@ class RayEngine:
 
 def _counted(n: int | float, noun: str) -> str:
     return f"{n:g} {noun}{'' if n == 1 else 's'}"
-
-
-def _failure(running: _Running, error: Exception, ours: bool) -> Failure:
-    """What the loss of a task means."""
-    if ours:
-        return Failure(
-            stage="worker",
-            error_class=type(error).__name__,
-            message=f"its task failed: {str(error).strip().splitlines()[-1][:500]}",
-            hint="install the same version of ascnet on every node",
-            exit_code=1,
-        )
-    lost = running.lost_workers + running.lost_nodes
-    return Failure(
-        stage="worker",
-        error_class=type(error).__name__,
-        message=f"its worker was lost {lost} times, most likely since the decoder crashed or memory ran out",
-        hint="remux or convert the file, try another --decoder, or give tasks more with --num-cpus",
-    )
-
-
-def _lost_at_start(error: Exception) -> Failure:
-    """What it means that workers are lost on a node before they are ready."""
-    return Failure(
-        stage="worker",
-        error_class=type(error).__name__,
-        message="workers are lost while they load their networks",
-        hint="look at that node's memory and at Ray's logs there",
-        exit_code=4,
-    )
