@@ -173,7 +173,7 @@ def a13_stamps(folder: Path) -> None:
     action(folder / "a13-none.h264")
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
-    make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.MPEG4_B)
+    make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.H264_B)
 
 
 def patched(path: Path, places: Sequence[int], value: bytes) -> None:
