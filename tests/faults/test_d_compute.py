@@ -10,7 +10,9 @@ import torch
 
 from ascnet_cli.detect import _as_known
 from ascnet_cli.model.checkpoint import load_checkpoint
-from extractors.batch.source import ExtractorSpec, Seat, default_workers, threads_each
+from extractors.batch.deaths import death
+from extractors.batch.machine import default_workers, threads_each
+from extractors.batch.source import ExtractorSpec, Seat
 from extractors.batch.worker import failure_of
 from extractors.device_clips import BatchClips
 from extractors.errors import DeviceError
@@ -169,14 +171,12 @@ def test_D03_a_worker_that_is_killed_fails_its_video_alone_after_a_second_try(tm
     assert (tmp_path / "in" / "once.mp4.tried").exists()
 
 
-def test_D03_the_system_itself_takes_a_worker(tmp_path):
+def test_D03_the_system_itself_takes_a_worker():
     """As the out-of-memory killer does: from outside, in the middle."""
-    from extractors.batch.seat import _death
-
-    failure, for_memory = _death(-signal.SIGKILL)
+    failure, for_memory = death(-signal.SIGKILL)
     assert for_memory
     assert failure.exit_code == 6
-    assert not _death(-signal.SIGSEGV)[1]
+    assert not death(-signal.SIGSEGV)[1]
 
 
 def test_D04_a_card_after_an_error_gets_a_new_process_and_one_video_fails(tmp_path):
