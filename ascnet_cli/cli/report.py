@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ascnet_cli.evaluation.timelines import Chosen
 
 _PAGE = Path("report.html")
-_PREDICTIONS = "predictions.json"
 _FIGURES = (".svg", ".png")
 
 
@@ -90,6 +89,8 @@ def report(
     if dataset is None:
         _report_run(results, out, [name for name, value in given.items() if value is not None], json_output)
         return
+    from ascnet_cli.cli.result_names import named_files
+
     files = named_files(results)
     if figure is not None and figure.suffix.lower() not in _FIGURES:
         raise OptionError(f"{figure}: a figure is {' or '.join(_FIGURES)}", hint="change its ending")
@@ -108,47 +109,6 @@ def report(
     written = _write(comparison, page, figure, one_alone=not video)
     if json_output:
         _print_json(comparison, written)
-
-
-def named_files(results: Sequence[str]) -> dict[str, Path]:
-    """Names and files of `NAME=FILE`, or of files, which have as much of their paths for a name as it takes.
-
-    Raises:
-        OptionError: two have the same name, or a folder has no segments.
-    """
-    from ascnet_cli.errors import OptionError
-
-    given: list[tuple[str, Path]] = []
-    for text in results:
-        name, equals, rest = text.partition("=")
-        whole = not equals or Path(text).exists()
-        given.append(("", Path(text)) if whole else (name, Path(rest)))
-    unnamed = iter(_told_apart([_stem(path) for name, path in given if not name]))
-    files: dict[str, Path] = {}
-    for given_name, path in given:
-        name = given_name or next(unnamed)
-        if name in files:
-            raise OptionError(f"two results are named {name!r}", hint="name them: before=FILE after=FILE")
-        files[name] = path / _PREDICTIONS if path.is_dir() else path
-        if path.is_dir() and not files[name].exists():
-            raise OptionError(f"{path} has no {_PREDICTIONS}", hint="name a file of segments")
-    return files
-
-
-def _stem(path: Path) -> Path:
-    """What a file is named by: a run's predictions by its folder."""
-    if path.is_dir():
-        return path.resolve()
-    return path.parent.resolve() if path.name == _PREDICTIONS else path.resolve().with_suffix("")
-
-
-def _told_apart(paths: Sequence[Path]) -> list[str]:
-    """The last parts of paths, as many as make them different."""
-    for n_parts in range(1, max((len(path.parts) for path in paths), default=0) + 1):
-        names = ["/".join(path.parts[-n_parts:]) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
 
 
 def _check_targets(page: Path, figure: Path | None) -> None:

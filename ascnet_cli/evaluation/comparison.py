@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ascnet_cli.evaluation.charts import class_chart, class_table, curve_chart
 from ascnet_cli.evaluation.detection import EvaluationResult
 from ascnet_cli.evaluation.diagnosis import FALSE_POSITIVES, KINDS, Diagnosis
 from ascnet_cli.evaluation.protocols import Case, Truth, mean_over
@@ -14,12 +15,11 @@ from ascnet_cli.evaluation.timelines import TIOU, Chosen, Found, timeline_of
 from ascnet_cli.outputs.charts.bars import Bars, bar_chart
 from ascnet_cli.outputs.charts.drawing import Drawing
 from ascnet_cli.outputs.charts.lanes import Timeline, lanes_drawing
-from ascnet_cli.outputs.charts.lines import Axis, Line, line_chart
+from ascnet_cli.outputs.charts.lines import Line
 from ascnet_cli.outputs.charts.looks import Look, look, sample
 from ascnet_cli.outputs.charts.page import write_page
-from ascnet_cli.outputs.charts.scale import nice_top
 from ascnet_cli.outputs.charts.shares import Kind, share_chart
-from ascnet_cli.outputs.charts.tables import Cell, Table, choice, marked
+from ascnet_cli.outputs.charts.tables import Cell, Table, marked
 
 _GAINS = 340.0  # pixels: beside the charts of shares
 RIGHT = f"right (tIoU {TIOU:g})"
@@ -172,16 +172,6 @@ def _curve(sides: Sequence[Side], looks: Sequence[Look]) -> Drawing:
     return curve_chart(lines)
 
 
-def curve_chart(lines: Sequence[Line], *, named: bool = True) -> Drawing:
-    """MAP over tIoU."""
-    xs = sorted({x for line in lines for x, _ in line.points})
-    ticks = tuple(xs) if len(xs) <= 10 else None
-    top = nice_top(max((y for line in lines for _, y in line.points), default=1.0))
-    y_axis = Axis("mAP", 0.0, min(top, 1.0) if top > 1 else top)
-    label = "Mean average precision over tIoU: " + ", ".join(line.name for line in lines)
-    return line_chart(lines, Axis("tIoU", ticks=ticks), y_axis, label=label, named=named)
-
-
 def _gains(sides: Sequence[Side], looks: Sequence[Look]) -> Drawing:
     series = [
         Bars(side.name, style, tuple((max(side.diagnosis.gains[kind], 0.0),) for kind in FALSE_POSITIVES))
@@ -218,54 +208,3 @@ def _recall(sides: Sequence[Side], looks: Sequence[Look], order: Sequence[int]) 
     ]
     label = "Recall by the length of instances"
     return bar_chart(names, series, title="recall", label=label, top_value=1.0)
-
-
-def class_chart(
-    results: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
-    instances: Mapping[str, int],
-    looks: Sequence[Look],
-    *,
-    title: str = "average precision",
-) -> Drawing:
-    """Average precision by class: the average, and at each tIoU by choice.
-
-    Args:
-        results: name, and class to its average precisions.
-        instances: class to how many there are; empty where that is not known.
-        looks: of the results.
-        title: of the axis.
-    """
-    labels = list(results[0][1])
-    names = [f"{label} ({instances[label]})" if label in instances else label for label in labels]
-    series = [
-        Bars(
-            name,
-            style,
-            tuple(_with_average(values[label]) for label in labels),
-        )
-        for (name, values), style in zip(results, looks, strict=True)
-    ]
-    label = "Average precision by class: " + ", ".join(name for name, _ in results)
-    return bar_chart(names, series, title=title, label=label, named=len(results) > 1)
-
-
-def class_table(
-    results: Sequence[tuple[str, Mapping[str, Sequence[float]]]], instances: Mapping[str, int]
-) -> Table:
-    """The same numbers as a table."""
-    rows = [
-        (
-            Cell(label),
-            *([Cell(str(instances[label]))] if instances else []),
-            *(choice(_with_average(values[label])) for _, values in results),
-        )
-        for label in results[0][1]
-    ]
-    counted = ["instances"] if instances else []
-    return Table(
-        "Average precision by class", ("class", *counted, *(name for name, _ in results)), tuple(rows)
-    )
-
-
-def _with_average(values: Sequence[float]) -> tuple[float, ...]:
-    return (sum(values) / len(values), *values)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ascnet_cli.errors import CheckpointError
-from ascnet_cli.evaluation.comparison import class_chart, class_table, curve_chart
+from ascnet_cli.evaluation.charts import class_chart, class_table, curve_chart
 from ascnet_cli.outputs.charts.drawing import INK, Drawing
 from ascnet_cli.outputs.charts.lines import Axis, Line, line_chart
 from ascnet_cli.outputs.charts.looks import Look, look, sample

@@ -133,14 +133,18 @@ def test_bars_need_a_number_for_each_category():
 
 
 def test_shares_fill_a_column():
-    kinds = [Kind("right", "#009e73", (3, 0)), Kind("wrong", "#9aa3ad", (1, 0))]
+    kinds = [Kind("right", "#009e73", (2, 0)), Kind("late", "#d55e00", (1, 0)), Kind("no", "#9aa3ad", (1, 0))]
     svg = parsed(share_chart(kinds, name="a", x_title="slice", y_title="share", label="x"))
     parts = of_class(svg, "rect", "share")
-    assert [title(part) for part in parts] == ["right: 3 of 4 (75%)", "wrong: 1 of 4 (25%)"]
-    (_, top_right, _, bottom_right), (_, top_wrong, _, bottom_wrong) = map(box, parts)
-    assert (bottom_right, top_wrong) == pytest.approx((placed(svg, "0")[1], 28), abs=0.02)
-    assert top_right == pytest.approx(bottom_wrong, abs=0.02)
-    assert top_right == pytest.approx(placed(svg, "0.75")[1], abs=0.02)
+    assert [title(part) for part in parts] == [
+        "right: 2 of 4 (50%)",
+        "late: 1 of 4 (25%)",
+        "no: 1 of 4 (25%)",
+    ]
+    tops, bottoms = [box(part)[1] for part in parts], [box(part)[3] for part in parts]
+    edges = [*(placed(svg, tick)[1] for tick in ("0", "0.5", "0.75")), 28]
+    assert bottoms == pytest.approx(edges[:-1], abs=0.02)
+    assert tops == pytest.approx(edges[1:], abs=0.02)
 
 
 def test_shares_of_nothing():

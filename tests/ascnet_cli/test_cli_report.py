@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ascnet_cli.cli.report import named_files
+from ascnet_cli.cli.result_names import named_files
 from ascnet_cli.errors import OptionError
 from ascnet_cli.outputs.charts import raster
 from tests.ascnet_cli.test_training_history import START, TEST, step, write_run

@@ -54,7 +54,7 @@ def test_json_is_the_documented_object_and_the_last_line(folder, tmp_path):
 def test_several_seeds_and_their_spread(folder, tmp_path):
     ran = ascnet("train", "--dataset", folder, "--out", "here", "--seeds", "1,4", "--json", *QUICK)
     assert ran.code == 0
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["seed-1", "seed-4"]
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["report.html", "seed-1", "seed-4"]
     found = json.loads(ran.out)
     averages = [run["test"]["average"] for run in found["runs"]]
     assert found["seeds"] == [1, 4]

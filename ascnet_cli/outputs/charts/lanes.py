@@ -190,7 +190,7 @@ def _panel(
 
 def _placed(bar: Bar, style: Style | None, scale: Scale, y: Pixels, high: Pixels) -> Iterator[Shape]:
     begin = scale(min(bar.segment.start_s, scale.high))
-    end = max(scale(min(bar.segment.end_s, scale.high)), begin + 1.5)  # never too short to be seen
+    end = max(scale(bar.segment.end_s), begin + 1.5)  # never too short to be seen
     yield from _bar(bar, style, begin, min(end, scale.end + 1.5), y + 2, high - 4)
 
 
