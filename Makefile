@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint fast-commands fast-rooms format bench clip clean
+.PHONY: demo test check lint fast-commands fast-rooms all-commands all-rooms format bench clip clean
 
 # The environment: Python 3.11 and pip are all that is needed. The stamp is written last, so an
 # interrupted installation is taken up again.
@@ -34,8 +34,14 @@ fast-commands:
 fast-rooms:
 	$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/ascnet_cli
 
-test: $(STAMP) lint  ## everything
-	$(BIN)/python -m pytest -q
+test: $(STAMP)  ## everything
+	$(MAKE) --jobs=2 --output-sync=target lint all-commands all-rooms
+
+all-commands:
+	$(BIN)/python -m pytest -q tests/ascnet_cli
+
+all-rooms:
+	$(BIN)/python -m pytest -q --ignore=tests/ascnet_cli
 
 format: $(STAMP)  ## put the code in order
 	$(BIN)/ruff format .
