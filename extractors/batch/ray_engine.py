@@ -18,7 +18,6 @@ import logging
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +30,7 @@ from extractors.batch.jobs import (
     Event,
     Failure,
     Job,
-    Ready,
+    Progressed,
     Returned,
     Said,
     Starting,
@@ -50,7 +49,8 @@ _LOOK_S = 0.2  # how often time limits are looked at
 _COUNT_EVERY_S = 5.0  # nodes come and go
 # A decoder that crashes does so again; a machine that was taken away is nobody's fault.
 _WORKER_ATTEMPTS, _NODE_ATTEMPTS = 3, 20
-_START_ATTEMPTS = 2  # on one node, of workers that are lost before they are ready
+# Workers that are lost before they are known to be ready, where none has been: with different videos, or one.
+_START_VIDEOS, _START_ATTEMPTS = 2, 4
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class _Running:
         total_s: duration of that video, as far as known.
         lost_workers: how often its worker was lost.
         lost_nodes: how often its node was.
+        lost_starts: how often its worker was lost on a node on which none has been ready.
     """
 
     job: Job
@@ -76,6 +77,7 @@ class _Running:
     total_s: float = 0.0
     lost_workers: int = 0
     lost_nodes: int = 0
+    lost_starts: int = 0
 
     @property
     def rest(self) -> Job:
@@ -128,7 +130,8 @@ class RayEngine:
         self._running: dict[Any, _Running] = {}
         self._owners: set[Owner] = set()
         self._withdrawn: set[str] = set()  # nodes that are not used any more
-        self._failed_starts: Counter[str] = Counter()  # by node, of workers lost before they were ready
+        self._good: set[str] = set()  # nodes on which some worker has been ready
+        self._failed_starts: dict[str, set[str]] = {}  # on other nodes: what their lost workers had
         self._slots, self._counted_s = 0, -math.inf
 
     def room(self) -> int:
@@ -214,14 +217,13 @@ class RayEngine:
         if isinstance(event, Unfit):
             del self._running[generator]
             return self._withdraw({running.place}, running, event.failure)
-        if isinstance(event, Ready):
-            self._failed_starts.pop(running.place, None)
-        elif isinstance(event, Ended):
+        self._good.add(running.place)
+        if isinstance(event, Ended):
             if event.video not in running.unfinished:
                 return []
             running.unfinished.remove(event.video)
             running.since_s, running.total_s = self._clock(), 0.0
-        else:
+        elif isinstance(event, Progressed):
             if not running.begun:
                 running.begun, running.since_s = True, self._clock()
             running.total_s = max(running.total_s, event.total_s or 0.0)
@@ -241,6 +243,8 @@ class RayEngine:
         return [Withdrawn(running.job, tuple(running.unfinished), failure, told, any_left)]
 
     def _again_or_broken(self, running: _Running, error: Exception) -> list[Event]:
+        if not running.unfinished:
+            return [Returned(running.job)]
         exceptions = self._ray.exceptions
         for_memory = isinstance(error, exceptions.OutOfMemoryError)
         node_lost = isinstance(
@@ -257,16 +261,19 @@ class RayEngine:
             places = {running.place} if running.place else at
             if places:
                 return self._withdraw(places, running, task_failed(error))
-        if running.place and not (running.begun or for_memory or node_lost):
-            self._failed_starts[running.place] += 1
-            if self._failed_starts[running.place] >= _START_ATTEMPTS:
+        never_ready_there = running.place and running.place not in self._good
+        if never_ready_there and not (running.begun or for_memory or node_lost):
+            # What a worker told last is lost with it, so it may have been ready: one video that crashes it
+            # must not look like a node on which none gets ready. Two videos, or one that dies often, do.
+            running.lost_starts += 1
+            had = self._failed_starts.setdefault(running.place, set())
+            had.add(running.unfinished[0])
+            if len(had) >= _START_VIDEOS or running.lost_starts >= _START_ATTEMPTS:
                 return self._withdraw({running.place}, running, task_lost_at_start(error))
             self._give(running)
             return []
         running.lost_nodes += node_lost
         running.lost_workers += not node_lost
-        if not running.unfinished:
-            return [Returned(running.job)]
         if (
             not for_memory
             and not ours
