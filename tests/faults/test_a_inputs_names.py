@@ -35,15 +35,20 @@ def test_A26_names_come_back_from_the_csv_and_stay_on_one_line(detected):
 
 
 @pytest.mark.slow
-def test_A26_a_name_as_long_as_a_disk_takes_and_one_above_the_folder(tmp_path):
-    (tmp_path / "here").mkdir()
+def test_A26_names_as_a_person_types_them(tmp_path):
+    """As long as a disk takes, one folder up, after the double dash, and like protocols of FFmpeg."""
+    here = tmp_path / "here"
+    here.mkdir()
     longest = "n" * 251 + ".mp4"
-    action_video(tmp_path / longest)
-    (tmp_path / "-dash.mp4").write_bytes((tmp_path / longest).read_bytes())
-    ran = ascnet("detect", f"../{longest}", "--out", "s.json", "--", "../-dash.mp4", cwd=tmp_path / "here")
+    data = action_video(tmp_path / longest).read_bytes()
+    (tmp_path / "-dash.mp4").write_bytes(data)
+    protocols = ["a:b.mp4", "concat:a.mp4|b.mp4", "file:a.mp4"]
+    for name in protocols:
+        (here / name).write_bytes(data)
+    ran = ascnet("detect", f"../{longest}", *protocols, "--out", "s.json", "--", "../-dash.mp4", cwd=here)
     assert ran.returncode == 0, ran.stderr
-    assert set(json.loads((tmp_path / "here" / "s.json").read_text())["results"]) == {longest, "-dash.mp4"}
-    assert [path.name for path in (tmp_path / "here").iterdir()] == ["s.json"]
+    assert set(json.loads((here / "s.json").read_text())["results"]) == {longest, "-dash.mp4", *protocols}
+    assert {path.name for path in here.iterdir()} == {"s.json", *protocols}
 
 
 def test_A27_outputs_mirror_the_tree_and_keep_the_ending(both):
