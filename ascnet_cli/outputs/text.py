@@ -1,6 +1,7 @@
 """What all formats share: where text goes to and comes from, and names in it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 from ascnet_cli.segments import VideoDetections
@@ -25,7 +26,12 @@ class TextSource(Protocol):
 
 
 def utf8(text: str) -> str:
-    r"""The text as UTF-8 can carry it: bytes of file names that are not UTF-8 become `\udcXX`."""
+    r"""The text as UTF-8 can carry it: bytes of file names that are not UTF-8 become `\udcXX`.
+
+    Where the locale knows ASCII alone, Python hands out file names byte by byte: they are put together again.
+    """
+    with suppress(UnicodeEncodeError):  # a surrogate that stands for no byte
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
