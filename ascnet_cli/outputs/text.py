@@ -3,6 +3,7 @@
 import io
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 from ascnet_cli.errors import PredictionsError
@@ -32,7 +33,12 @@ class TextSource(Protocol):
 
 
 def utf8(text: str) -> str:
-    r"""The text as UTF-8 can carry it: bytes of file names that are not UTF-8 become `\udcXX`."""
+    r"""The text as UTF-8 can carry it: bytes of file names that are not UTF-8 become `\udcXX`.
+
+    Where the locale knows ASCII alone, Python hands out file names byte by byte: they are put together again.
+    """
+    with suppress(UnicodeEncodeError):  # a surrogate that stands for no byte
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -110,10 +110,14 @@ def save_state(
     }
     with replacing(path.with_suffix(".pt")) as file:
         torch.save(content, file)
-    for old in saved_steps(folder)[KEPT:]:
+    steps = saved_steps(folder)
+    for old in steps[KEPT:]:
         # The state first: without it what is left is no pair.
         (folder / f"step-{old:08d}.pt").unlink(missing_ok=True)
-        (folder / f"step-{old:08d}.safetensors").unlink(missing_ok=True)
+    kept = {f"step-{step:08d}.safetensors" for step in steps[:KEPT]}
+    for network in folder.glob("step-*.safetensors"):
+        if network.name not in kept:  # also what a kill between the two left alone
+            network.unlink(missing_ok=True)
     return path
 
 

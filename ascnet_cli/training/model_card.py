@@ -15,6 +15,7 @@ from typing import Any
 
 from ascnet_cli.evaluation.detection import EvaluationResult
 from ascnet_cli.model.checkpoint import load_checkpoint
+from ascnet_cli.outputs.text import utf8
 from ascnet_cli.training.run_folder import RunFolder, Scalar
 from weights.atomic import replacing
 
@@ -80,7 +81,7 @@ def write_model_card(run: Path, facts: CardFacts) -> Path:
     """
     path = RunFolder(run).card
     with replacing(path) as file:
-        file.write(card_text(facts).encode())
+        file.write(utf8(card_text(facts)).encode())
     return path
 
 

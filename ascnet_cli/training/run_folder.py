@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ascnet_cli.errors import CheckpointError, OptionError, OutputError
+from ascnet_cli.outputs.text import utf8
 from weights.atomic import replacing, write_error
 from weights.documents import parse_json, parse_toml
 
@@ -106,7 +107,7 @@ class RunFolder:
         if self.begun:
             raise OutputError(f"{self.path} holds a run already", hint="resume it, or choose another folder")
         with replacing(self._config) as file:
-            file.write(toml_text(tables).encode())
+            file.write(utf8(toml_text(tables)).encode())
 
     def resume(self, tables: Tables, step: int) -> None:
         """Holds that the settings are those of the run, and forgets events after a step.
@@ -238,4 +239,4 @@ def _flat(tables: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
 def _line(event: Mapping[str, object]) -> bytes:
     # A loss that is no number any more is recorded as null: JSON has no NaN.
     finite = {k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in event.items()}
-    return json.dumps(finite, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return utf8(json.dumps(finite, ensure_ascii=False, allow_nan=False)).encode() + b"\n"

@@ -12,6 +12,7 @@ import torch
 from ascnet_cli.config import NetworkConfig
 from ascnet_cli.datasets.folder import read_folder
 from ascnet_cli.errors import CheckpointError, FeatureError, OptionError, PredictionsError
+from ascnet_cli.outputs.text import utf8
 from ascnet_cli.training.checkpoint import load_state
 from ascnet_cli.training.run_folder import RunFolder
 from extractors.arrays import map_npy, parse_npy
@@ -201,3 +202,21 @@ def test_an_archive_of_pytorch_with_another_content():
         archive.writestr("a/data.pkl", b"\x80\x02.")
     with pytest.raises(WeightsError, match="not a PyTorch state dict"):
         load_torch(buffer.getvalue(), "a.pt")
+
+
+def test_a_network_that_a_kill_left_without_its_state_goes(tmp_path):
+    """Killed between the two files of a pair, it stayed for ever."""
+    seeds.training_state(tmp_path)
+    (tmp_path / "step-00000003.safetensors").write_bytes(b"left alone")
+    seeds.training_state(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == [
+        "step-00000007.pt",
+        "step-00000007.safetensors",
+    ]
+
+
+def test_names_that_came_byte_by_byte_are_put_together_again():
+    """Under LANG=C a file's name is a string of surrogates; a model card with one in it was a traceback."""
+    assert utf8("Übung.mp4".encode().decode("ascii", "surrogateescape")) == "Übung.mp4"
+    assert utf8("a\udcff.mp4") == "a\\udcff.mp4"
+    assert utf8("a\ud800ü") == "a\\ud800ü"

@@ -100,7 +100,7 @@ def _predictions(path: Path, folder: Path) -> None:
     from ascnet_cli.outputs.files import read_file
     from ascnet_cli.segments import Segment
 
-    truth = {"a": [("run", Segment(1, 4.5)), ("jump", Segment(5, 9.25))]}
+    truth = {"a": [("run", Segment(1.0, 4.5)), ("jump", Segment(5.0, 9.25))]}
     found = read_file(path)
     for name in ("custom", "wtalc"):
         result = prepare(protocol_named(name), truth, found, ignore_unknown=True).evaluate()
