@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,29 @@ def _nothing_leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("ASCNET_WEIGHTS", str(tmp_path / "fetched-weights"))
     yield
     torch.set_default_dtype(torch.float32)
+
+
+class _SignalStack(ctypes.Structure):
+    """The C structure `stack_t` of Linux."""
+
+    _fields_ = (("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@pytest.fixture(autouse=True)
+def _the_signal_stack_stays() -> Iterator[None]:
+    """A thread's stack for signals is afterwards what it was.
+
+    OpenVINO's threading library sets one in the thread that computes, and puts back what it found when the
+    model goes: of two models that live side by side, the second puts back what was the first one's and is
+    gone, and the next signal ends the process. A command's models live to its end.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    before, after = _SignalStack(), _SignalStack()
+    library.sigaltstack(None, ctypes.byref(before))
+    yield
+    library.sigaltstack(None, ctypes.byref(after))
+    if (before.pointer, before.flags, before.size) != (after.pointer, after.flags, after.size):
+        library.sigaltstack(ctypes.byref(before), None)
 
 
 @pytest.fixture(scope="session", autouse=True)
