@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ascnet_cli.evaluation.comparison import Comparison, Side
     from ascnet_cli.evaluation.timelines import Chosen
 
-_PAGE = Path("report.html")
-_FIGURES = (".svg", ".png")
+# Not `report.html`, which is what a report of `ascnet detect` would be called in the same folder.
+_PAGE = Path("comparison.html")
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="The page; default: report.html, here or in the run."
+            "--out", "-o", metavar="FILE", help="The page; default: comparison.html, or a run's report.html."
         ),
     ] = None,
     figure: Annotated[
@@ -67,6 +67,9 @@ def report(
             "--ignore-unknown", help="Count unknown labels and videos as false positives, not as an error."
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a page or figure that something else made.")
+    ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output.")
     ] = False,
@@ -80,22 +83,19 @@ def report(
     Exit codes: 0 done; 2 usage; 5 predictions, annotations or run missing, damaged, or with unknown names;
     6 disk or memory.
     """
-    from ascnet_cli.errors import OptionError
-
     given = {
         "--figure": figure, "--video": video, "--protocol": protocol, "--data": data, "--tiou": tiou,
         "--videos": videos, "--ignore-unknown": ignore_unknown or None,
     }  # fmt: skip
     if dataset is None:
-        _report_run(results, out, [name for name, value in given.items() if value is not None], json_output)
+        options = [name for name, value in given.items() if value is not None]
+        _report_run(results, out, options, force=force, json_output=json_output)
         return
     from ascnet_cli.cli.result_names import named_files
 
     files = named_files(results)
-    if figure is not None and figure.suffix.lower() not in _FIGURES:
-        raise OptionError(f"{figure}: a figure is {' or '.join(_FIGURES)}", hint="change its ending")
     page = out or _PAGE
-    _check_targets(page, figure)
+    _check_targets(page, figure, [*files.values(), Path(dataset), *([videos] if videos else [])], force=force)
 
     from ascnet_cli.cli.judging import open_truth
     from ascnet_cli.evaluation.protocols import parse_tious, protocol_named, protocol_of
@@ -111,22 +111,26 @@ def report(
         _print_json(comparison, written)
 
 
-def _check_targets(page: Path, figure: Path | None) -> None:
-    """Hold, before any work is done, that everything can be written.
+def _check_targets(page: Path, figure: Path | None, reads: Sequence[Path], *, force: bool) -> None:
+    """Hold, before any work is done, that everything can be written and nothing is lost.
 
     Raises:
-        OptionError: matplotlib is asked for and not installed.
-        OutputError: a folder is missing or cannot be written to.
+        OptionError: matplotlib is asked for and not installed, or a file that is read would be replaced.
+        OutputError: a folder is missing or cannot be written to, or something else's file is there.
     """
-    from weights.atomic import check_writable
+    from ascnet_cli.cli.report_targets import FIGURES, PAGES, check_target
+    from ascnet_cli.errors import OptionError
 
-    check_writable(page)
-    if figure is not None:
-        check_writable(figure)
-        if figure.suffix.lower() == ".png":
-            from ascnet_cli.outputs.charts.raster import check_raster
+    check_target(page, PAGES, reads, force=force)
+    if figure is None:
+        return
+    if figure.resolve() == page.resolve():
+        raise OptionError(f"{figure} is the page, too", hint="give the figure another name")
+    check_target(figure, FIGURES, reads, force=force)
+    if figure.suffix.lower() == ".png":
+        from ascnet_cli.outputs.charts.raster import check_raster
 
-            check_raster()
+        check_raster()
 
 
 def _side(name: str, path: Path, truth: JudgedTruth, *, ignore_unknown: bool) -> Side:
@@ -247,15 +251,20 @@ def _print_json(comparison: Comparison, written: Sequence[Path]) -> None:
     write_stdout(json.dumps(document) + "\n")
 
 
-def _report_run(results: Sequence[str], out: Path | None, options: Sequence[str], json_output: bool) -> None:
+def _report_run(
+    results: Sequence[str], out: Path | None, options: Sequence[str], *, force: bool, json_output: bool
+) -> None:
     """A training's page, from its folder.
 
     Raises:
         OptionError: what is given are no runs, or options that need a data set.
         CheckpointError: the folder holds no run, or a damaged one.
     """
+    from ascnet_cli.cli.report_targets import PAGES, check_target
     from ascnet_cli.errors import OptionError
 
+    if len(results) == 1 and not Path(results[0]).exists():
+        raise OptionError(f"there is no {results[0]}", hint="name a run's folder, or files and --dataset")
     if len(results) != 1 or not Path(results[0]).is_dir():
         raise OptionError(
             "--dataset is missing: by what to judge the results",
@@ -265,6 +274,9 @@ def _report_run(results: Sequence[str], out: Path | None, options: Sequence[str]
         raise OptionError(
             f"{', '.join(options)} needs --dataset", hint=f"leave it out to report on the run {results[0]}"
         )
+
+    if out is not None:
+        check_target(out, PAGES, (), force=force)
 
     from ascnet_cli.cli.text import say, write_stdout
     from ascnet_cli.training.report import write_report

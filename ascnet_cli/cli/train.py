@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -372,6 +373,7 @@ def _print_table(results: Sequence[RunResult], best: RunResult, *, detectable: b
     if best.training.checkpoint is not None:
         say(f"checkpoint: {best.training.checkpoint}")
         if detectable:
-            say(f"use it: ascnet detect clip.mp4 --model {best.training.checkpoint} --out segments.csv")
+            model = shlex.quote(str(best.training.checkpoint))
+            say(f"use it: ascnet detect clip.mp4 --model {model} --out segments.csv")
         else:
             say("`ascnet detect` cannot use it: published features do not say how they were made")

@@ -47,7 +47,7 @@ def test_two_results_beside_each_other(annotations):
     good, poor = segments("good.csv", *GOOD), segments("poor.csv", *POOR)
     ran = ascnet("report", good, f"less <b>={poor}", "--dataset", annotations, "--json")
     assert ran.code == 0, ran.err
-    assert ran.json["out"] == "report.html"
+    assert ran.json["out"] == "comparison.html"
     assert ran.json["figure"] is None
     judged = [
         ascnet("evaluate", path, "--dataset", annotations, "--json", "--diagnose").json
@@ -56,7 +56,7 @@ def test_two_results_beside_each_other(annotations):
     assert ran.json["results"] == [
         {"name": n, **j} for n, j in zip(("good", "less <b>"), judged, strict=True)
     ]
-    page = Path("report.html").read_text("utf-8")
+    page = Path("comparison.html").read_text("utf-8")
     assert "less &lt;b&gt;" in page
     assert "less <b>" not in page
     for result in judged:
@@ -64,7 +64,7 @@ def test_two_results_beside_each_other(annotations):
     assert "classes without an instance here, not in the mean: swim" in page
     assert re.findall("<option>(a|b|quiet|other)</option>", page) == ["a", "b"]
     assert "good: without any prediction: 1 video" in ran.errors
-    assert ran.errors[-1] == "wrote report.html"
+    assert ran.errors[-1] == "wrote comparison.html"
 
 
 def test_the_videos_asked_for(annotations):
@@ -95,7 +95,7 @@ def test_thresholds_lists_of_videos_and_unknown_names(annotations):
     ran = ascnet("report", strange, "--dataset", annotations)
     assert ran.code == 5
     assert "x.csv: the predictions have unknown labels (1): 'fly'" in ran.errors[0]
-    assert not Path("report.html").exists()
+    assert not Path("comparison.html").exists()
     Path("list.txt").write_text("b\nquiet\n")
     options = ["--ignore-unknown", "--tiou", "0.5,0.75", "--videos", "list.txt", "--json"]
     ran = ascnet("report", strange, "--dataset", annotations, *options)
@@ -110,7 +110,7 @@ def test_thresholds_lists_of_videos_and_unknown_names(annotations):
         (["nowhere.csv", "--dataset", "{}"], 5, "nowhere.csv"),
         (["x.csv", "--dataset", "{}", "--video", "c"], 5, "the video 'c' is not evaluated"),
         (["x.csv", "--dataset", "{}", "--video", "other"], 5, "the video 'other' is not evaluated"),
-        (["x.csv", "--dataset", "{}", "--figure", "a.pdf"], 2, "a.pdf: a figure is .svg or .png"),
+        (["x.csv", "--dataset", "{}", "--figure", "a.pdf"], 2, "a.pdf: the ending is not .svg or .png"),
         (["x.csv", "--dataset", "{}", "--figure", "no/a.svg"], 2, "the folder no does not exist"),
         (["x.csv", "--dataset", "{}", "--out", "no/a.html"], 2, "the folder no does not exist"),
         (["x.csv", "x.csv", "--dataset", "{}"], 2, "two results are named"),
@@ -127,6 +127,37 @@ def test_what_cannot_be_asked_for(annotations, arguments, code, says):
     ran = ascnet("report", *(a.format(annotations) for a in arguments))
     assert (ran.code, says in ran.err) == (code, True), ran.err
     assert (ran.out, sorted(Path().iterdir())) == ("", before)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "code"),
+    [
+        ("x.csv", ["--out", "x.csv"], 2),
+        ("annotations.json", ["--out", "annotations.json"], 2),
+        ("link.html", ["--out", "link.html"], 2),  # leads to what is read
+        ("foreign.html", ["--out", "foreign.html"], 2),
+        ("foreign.svg", ["--figure", "foreign.svg"], 2),
+        ("foreign.png", ["--figure", "foreign.png"], 2),
+    ],
+)
+def test_nothing_that_matters_is_written_over(annotations, target, options, code):
+    segments("x.csv", *GOOD)
+    Path("link.html").symlink_to("x.csv")
+    for name in ("foreign.html", "foreign.svg", "foreign.png"):
+        Path(name).write_text("mine")
+    before = Path(target).read_bytes()
+    ran = ascnet("report", "x.csv", "--dataset", annotations, *options)
+    assert (ran.code, Path(target).read_bytes()) == (code, before), ran.err
+    forced = ascnet("report", "x.csv", "--dataset", annotations, *options, "--force")
+    assert (Path(target).read_bytes() == before) is (not target.startswith("foreign")), forced.err
+
+
+def test_the_same_command_again_needs_no_flag(annotations):
+    asked = ["report", segments("x.csv", *GOOD), "--dataset", annotations]
+    for figure in ("a.svg", "a.png"):
+        for _ in range(2):
+            ran = ascnet(*asked, "--out", "p.html", "--figure", figure)
+            assert ran.code == 0, ran.err
 
 
 def test_png_without_matplotlib(annotations, monkeypatch):
@@ -188,7 +219,7 @@ def test_published_predictions_on_thumos14(data_folder):
     Path("autoloc.json").write_text(json.dumps({"results": results}))
     ran = ascnet("report", "autoloc.json", "--dataset", "thumos14", "--data", truth, "--json")
     assert ran.code == 0, ran.err
-    assert Path("report.html").stat().st_size < 1_000_000
+    assert Path("comparison.html").stat().st_size < 1_000_000
     assert ran.json["videos"][0] == "video_test_0000716"
 
 

@@ -42,7 +42,7 @@ def write_png(drawing: Drawing, file: BinaryIO) -> None:
     axes.axis("off")
     for order, shape in enumerate(drawing.shapes):
         _add(axes, shape, order)
-    figure.savefig(file, format="png", dpi=_DPI * _FINER)
+    figure.savefig(file, format="png", dpi=_DPI * _FINER, metadata={"Software": "ascnet"})
 
 
 def _add(axes: Axes, shape: Shape, order: int) -> None:

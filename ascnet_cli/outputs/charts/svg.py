@@ -46,7 +46,12 @@ def to_svg(drawing: Drawing, *, alone: bool = True) -> str:
         **_data(drawing.data),
     }
     if alone:
-        head |= {"xmlns": _NAMESPACE, "width": _n(drawing.width), "height": _n(drawing.height)}
+        head |= {
+            "xmlns": _NAMESPACE,
+            "data-generator": "ascnet",
+            "width": _n(drawing.width),
+            "height": _n(drawing.height),
+        }
     lines = [f"<svg{_attributes(head)}>"]
     if alone:
         lines.append(_shape(Rect(0, 0, drawing.width, drawing.height, "paper")))
