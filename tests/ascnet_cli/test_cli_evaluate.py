@@ -222,6 +222,7 @@ def by_video(columns_by_class):
     return videos
 
 
+@pytest.mark.slow
 def test_published_predictions_get_their_published_numbers(data_folder):
     """AutoLoc (ECCV 2018) on THUMOS14; times are fractions of the videos' lengths."""
     folder = data_folder / "predictions" / "autoloc-thumos14"
@@ -237,6 +238,7 @@ def test_published_predictions_get_their_published_numbers(data_folder):
     assert ran.out.splitlines()[-1].split()[2:11] == published.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "n_videos", "n_instances", "perfect", "without_two"),
     [

@@ -25,6 +25,7 @@ def published_r50():
     return i3d_r50(pretrained=False).eval()
 
 
+@pytest.mark.slow
 def test_r50_gives_2048_features_and_the_published_logits(published_r50):
     backbone = make_backbone("i3d_r50", "rgb", dict(published_r50.state_dict()), device=CPU)
     clips = backbone.pixels(torch.randint(0, 256, (16, 224, 224, 3), dtype=torch.uint8)).unsqueeze(0)

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.fuzz.texts import TARGETS, run
 
 ROOT = Path(__file__).resolve().parents[3]
-FAST = 12
+FAST = 5
 
 
 @pytest.mark.parametrize("name", TARGETS)
