@@ -87,8 +87,10 @@ def write_texts(
         try:
             _write_text(text, of_file, options)
             written.append(text.path)
-        except AscnetError as error:
-            failures.append(error)
+        except BrokenPipeError:  # whoever reads a pipe has seen enough
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with one file must not lose the others
+            failures.append(_as_known(error))
     return tuple(written), tuple(failures)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ascnet_cli.errors import OptionError, OutputError
 from ascnet_cli.outputs import files
+from ascnet_cli.outputs.media import LARGEST_FPS
 from ascnet_cli.segments import Detection
 from weights import atomic
 
@@ -92,8 +93,10 @@ class Wanted:
         ):
             if is_there and not needs:
                 raise OptionError(f"{option} without {what}", hint=f"leave it out, or ask for {what} too")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise OptionError(f"--fps must lie in (0, 1000], not {self.fps}", hint="for example 29.97")
+        if self.fps is not None and not 0 < self.fps <= LARGEST_FPS:
+            raise OptionError(
+                f"--fps must lie in (0, {LARGEST_FPS:g}], not {self.fps}", hint="for example 29.97"
+            )
 
     @property
     def formats(self) -> frozenset[str]:

@@ -120,7 +120,7 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
             try:
                 segment = from_milliseconds(int(start), int(end))
                 found.append(Detection(label, segment, _score(annotation.findtext("ANNOTATION_VALUE"))))
-            except ValueError as error:
+            except (ValueError, ArithmeticError) as error:
                 raise PredictionsError(f"{where}: {error}", hint="correct it in ELAN") from error
     return {_video_of(root, name): tuple(found)}
 

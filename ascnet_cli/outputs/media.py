@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+LARGEST_FPS = 1000.0  # that formats which count frames take
+
 
 @dataclass(frozen=True, slots=True)
 class Media:
