@@ -1,7 +1,7 @@
 """What people look at, made from results: files of segments, annotated videos, clips, a report.
 
     checked = plan(wanted, sources)                # whatever is wrong with a place, before any work
-    written, failures = write_texts(checked, results)
+    written, failures, kept = write_texts(checked, results)
     for drawn in draw(checked, looks):
         ...
     write_pages(checked, looks)
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ascnet_cli.errors import AscnetError, OutputError, StorageError, VideoError
 from ascnet_cli.outputs import files
@@ -43,6 +44,20 @@ class Look:
     curves: Curves | None = None
 
 
+class Texts(NamedTuple):
+    """What became of the files of segments.
+
+    Attributes:
+        written: the files.
+        failures: what was wrong with the others.
+        kept: of those written, where the one is kept that was there before with other content.
+    """
+
+    written: tuple[Path, ...]
+    failures: tuple[AscnetError, ...]
+    kept: Mapping[Path, Path]
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """What became of the pictures of one video.
@@ -66,32 +81,29 @@ class Drawn:
     exit_code: int = 0
 
 
-def write_texts(
-    plan: Plan, results: Sequence[VideoDetections]
-) -> tuple[tuple[Path, ...], tuple[AscnetError, ...]]:
+def write_texts(plan: Plan, results: Sequence[VideoDetections]) -> Texts:
     """Write the files of segments; one that cannot be written does not keep the others from it.
 
     Args:
         plan: from `targets.plan`.
         results: of the videos that are done.
-
-    Returns:
-        The files that were written, and what was wrong with the others.
     """
     options = _options(plan, results)
-    written, failures = [], []
+    written, failures, kept = [], [], {}
     for text in plan.texts:
         of_file = [result for result in results if text.video in (None, result.video)]
         if not of_file:
             continue
         try:
-            _write_text(text, of_file, options)
+            kept_at = _write_text(text, of_file, options)
+            if kept_at is not None:
+                kept[text.path] = kept_at
             written.append(text.path)
         except BrokenPipeError:  # whoever reads a pipe has seen enough
             raise
         except Exception as error:  # noqa: BLE001 - what is wrong with one file must not lose the others
             failures.append(_as_known(error))
-    return tuple(written), tuple(failures)
+    return Texts(tuple(written), tuple(failures), kept)
 
 
 def text_of(plan: Plan, results: Sequence[VideoDetections], format: str) -> str:
@@ -174,6 +186,7 @@ def _options(plan: Plan, results: Sequence[VideoDetections]) -> files.WriteOptio
     return files.WriteOptions(
         media={result.video: _media(plan, result.video) for result in results},
         spreadsheet_safe=plan.wanted.spreadsheet_safe,
+        keeps=True,
     )
 
 
@@ -193,10 +206,12 @@ def _media(plan: Plan, video: str) -> Media:
     return Media(path, timing.frames_per_s, timing.is_constant)
 
 
-def _write_text(text: TextFile, results: Sequence[VideoDetections], options: files.WriteOptions) -> None:
+def _write_text(
+    text: TextFile, results: Sequence[VideoDetections], options: files.WriteOptions
+) -> Path | None:
     if text.video is not None:
         _make_folder(text.path.parent)
-    files.write_file(results, text.path, text.format, options)
+    return files.write_file(results, text.path, text.format, options)
 
 
 def _clip_names(plan: Plan, looks: Sequence[Look]) -> dict[str, tuple[str, ...]]:

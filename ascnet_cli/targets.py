@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ascnet_cli.errors import OptionError, OutputError
 from ascnet_cli.outputs import files
+from ascnet_cli.outputs.kept import check_keepable, kept_name
 from ascnet_cli.outputs.media import LARGEST_FPS
 from ascnet_cli.segments import Detection
 from weights import atomic
@@ -64,7 +65,7 @@ class Wanted:
         truth: annotations in ActivityNet's JSON, for the report.
         fps: frame rate for formats that count frames, instead of the videos' own.
         spreadsheet_safe: no cell of a CSV can be taken for a formula.
-        force: replace whatever is there, inputs excepted.
+        force: replace whatever is there, inputs excepted; files of segments are kept beside all the same.
 
     Raises:
         OptionError: an option that would do nothing.
@@ -236,7 +237,7 @@ def plan(
     Raises:
         OptionError: one file for several videos, files in each other's way, or a video that is not there
             though its pictures are asked for.
-        OutputError: a file that is there and that ascnet did not write.
+        OutputError: a file that is there and that ascnet did not write, or that could not be kept.
         PredictionsError: the ground truth cannot be read.
     """
     _check_one_video(wanted, len(sources) if n_videos is None else n_videos)
@@ -262,6 +263,9 @@ def plan(
             raise OutputError(f"{blocked} is in the way", hint="give another place, or move it")
         if not wanted.force:
             _check_replaceable(path, name)
+        if name is not None:
+            check_keepable(path)
+            _check_no_input(kept_name(path), [*inputs, *reads])
     return made
 
 

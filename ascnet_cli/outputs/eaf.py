@@ -126,7 +126,7 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
 
 
 def is_ours(text: str) -> bool:
-    """Whether the text is as `write` leaves it: not corrected or saved by another program since."""
+    """Whether the text is as `write` leaves it: not saved by another program since."""
     try:
         root = _parsed(text, "")
         ((video, found),) = read(io.StringIO(text)).items()

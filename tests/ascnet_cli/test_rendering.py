@@ -32,7 +32,7 @@ def planned(looks, **wanted):
 
 def test_files_of_segments(looks):
     made = planned(looks, texts=text_targets(["out/", "s.csv"], ["eaf", "label-studio"]))
-    written, failures = write_texts(made, [look.result for look in looks])
+    written, failures, _ = write_texts(made, [look.result for look in looks])
     assert [str(path) for path in written] == [
         "out/a.mp4.eaf",
         "out/b.mp4.eaf",
@@ -47,9 +47,9 @@ def test_files_of_segments(looks):
 
 def test_a_video_that_failed_has_no_file(looks):
     made = planned(looks, texts=text_targets(["out/"], ["srt", "csv"]))
-    written, _ = write_texts(made, [looks[1].result])
+    written, _, _ = write_texts(made, [looks[1].result])
     assert [str(path) for path in written] == ["out/b.mp4.srt", "out/segments.csv"]
-    assert write_texts(made, []) == ((), ())
+    assert write_texts(made, []) == ((), (), {})
 
 
 @pytest.mark.parametrize("error", [OutputError("a.srt: no", hint="else"), OverflowError("a.srt: no")])
@@ -63,7 +63,7 @@ def test_one_file_that_fails_does_not_keep_the_others(looks, monkeypatch, error)
 
     monkeypatch.setattr(files, "write_file", failing)
     made = planned(looks[:1], texts=text_targets(["a.srt", "a.vtt"], []))
-    written, (failure,) = write_texts(made, [looks[0].result])
+    written, (failure,), _ = write_texts(made, [looks[0].result])
     assert written == (Path("a.vtt"),)
     assert "a.srt: no" in str(failure)
 
