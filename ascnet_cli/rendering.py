@@ -22,6 +22,7 @@ from typing import NamedTuple
 from ascnet_cli.errors import AscnetError, OutputError, StorageError, VideoError
 from ascnet_cli.outputs import files
 from ascnet_cli.outputs.curves import Curves
+from ascnet_cli.outputs.folders import check_inside
 from ascnet_cli.outputs.media import Media
 from ascnet_cli.segments import VideoDetections
 from ascnet_cli.targets import Plan, TextFile
@@ -246,6 +247,8 @@ def _draw(
     if plan.wanted.clips is not None:
         from ascnet_cli.outputs.clips import write_clips
 
+        for name in clip_names:
+            check_inside(plan.wanted.clips, plan.wanted.clips / name)
         if not plan.wanted.force:
             _check_clips(plan.wanted.clips, clip_names)
         clips = write_clips(

@@ -111,6 +111,19 @@ def test_nothing_is_drawn_that_was_not_asked_for(looks):
     assert write_pages(made, looks) == ()
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_clips_stay_in_their_folder(looks, tmp_path, force):
+    made = planned(looks, clips=Path("clips"), clips_copy=True, force=force)
+    first = next(draw(made, looks)).files[0]
+    first.unlink()
+    first.symlink_to(tmp_path / "elsewhere.mp4")
+    failed, done = draw(made, looks)
+    assert failed.error is not None
+    assert failed.error.startswith(f"{first} is a link that leads out of clips")
+    assert done.error is None
+    assert not Path("elsewhere.mp4").exists()
+
+
 def test_clips_are_asked_for_once_and_cut_where_segments_are(looks):
     made = planned(looks, clips=Path("clips"), clips_copy=True)
     first, second = draw(made, looks)
