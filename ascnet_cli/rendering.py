@@ -1,7 +1,7 @@
 """What people look at, made from results: files of segments, annotated videos, clips, a report.
 
     checked = plan(wanted, sources)                # whatever is wrong with a place, before any work
-    written, failures = write_texts(checked, results)
+    written, failures, kept = write_texts(checked, results)
     for drawn in draw(checked, looks):
         ...
     write_pages(checked, looks)
@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ascnet_cli.errors import AscnetError, OutputError, StorageError, VideoError
 from ascnet_cli.outputs import files
 from ascnet_cli.outputs.curves import Curves
+from ascnet_cli.outputs.folders import check_inside
 from ascnet_cli.outputs.media import Media
 from ascnet_cli.segments import VideoDetections
 from ascnet_cli.targets import Plan, TextFile
@@ -41,6 +43,20 @@ class Look:
 
     result: VideoDetections
     curves: Curves | None = None
+
+
+class Texts(NamedTuple):
+    """What became of the files of segments.
+
+    Attributes:
+        written: the files.
+        failures: what was wrong with the others.
+        kept: of those written, where the one is kept that was there before with other content.
+    """
+
+    written: tuple[Path, ...]
+    failures: tuple[AscnetError, ...]
+    kept: Mapping[Path, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +82,29 @@ class Drawn:
     exit_code: int = 0
 
 
-def write_texts(
-    plan: Plan, results: Sequence[VideoDetections]
-) -> tuple[tuple[Path, ...], tuple[AscnetError, ...]]:
+def write_texts(plan: Plan, results: Sequence[VideoDetections]) -> Texts:
     """Write the files of segments; one that cannot be written does not keep the others from it.
 
     Args:
         plan: from `targets.plan`.
         results: of the videos that are done.
-
-    Returns:
-        The files that were written, and what was wrong with the others.
     """
     options = _options(plan, results)
-    written, failures = [], []
+    written, failures, kept = [], [], {}
     for text in plan.texts:
         of_file = [result for result in results if text.video in (None, result.video)]
         if not of_file:
             continue
         try:
-            _write_text(text, of_file, options)
+            kept_at = _write_text(text, of_file, options)
+            if kept_at is not None:
+                kept[text.path] = kept_at
             written.append(text.path)
-        except AscnetError as error:
-            failures.append(error)
-    return tuple(written), tuple(failures)
+        except BrokenPipeError:  # whoever reads a pipe has seen enough
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with one file must not lose the others
+            failures.append(_as_known(error))
+    return Texts(tuple(written), tuple(failures), kept)
 
 
 def text_of(plan: Plan, results: Sequence[VideoDetections], format: str) -> str:
@@ -172,6 +187,7 @@ def _options(plan: Plan, results: Sequence[VideoDetections]) -> files.WriteOptio
     return files.WriteOptions(
         media={result.video: _media(plan, result.video) for result in results},
         spreadsheet_safe=plan.wanted.spreadsheet_safe,
+        keeps=True,
     )
 
 
@@ -191,10 +207,12 @@ def _media(plan: Plan, video: str) -> Media:
     return Media(path, timing.frames_per_s, timing.is_constant)
 
 
-def _write_text(text: TextFile, results: Sequence[VideoDetections], options: files.WriteOptions) -> None:
+def _write_text(
+    text: TextFile, results: Sequence[VideoDetections], options: files.WriteOptions
+) -> Path | None:
     if text.video is not None:
         _make_folder(text.path.parent)
-    files.write_file(results, text.path, text.format, options)
+    return files.write_file(results, text.path, text.format, options)
 
 
 def _clip_names(plan: Plan, looks: Sequence[Look]) -> dict[str, tuple[str, ...]]:
@@ -229,6 +247,8 @@ def _draw(
     if plan.wanted.clips is not None:
         from ascnet_cli.outputs.clips import write_clips
 
+        for name in clip_names:
+            check_inside(plan.wanted.clips, plan.wanted.clips / name)
         if not plan.wanted.force:
             _check_clips(plan.wanted.clips, clip_names)
         clips = write_clips(

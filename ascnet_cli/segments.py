@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+LONGEST_S = 1e9  # 31 years: beyond it a time is damage, and a float no longer has all of its milliseconds
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
@@ -15,10 +17,10 @@ class Segment:
 
     Attributes:
         start_s: seconds from the first presented frame; at least 0.
-        end_s: seconds; later than `start_s`.
+        end_s: seconds; later than `start_s`, at most `LONGEST_S`.
 
     Raises:
-        ValueError: a bound is not finite, negative, or the stretch is empty.
+        ValueError: a bound is not finite, negative, or beyond `LONGEST_S`, or the stretch is empty.
     """
 
     start_s: float
@@ -29,6 +31,8 @@ class Segment:
             raise ValueError(f"segment bounds must be finite, not [{self.start_s}, {self.end_s}]")
         if self.start_s < 0 or self.end_s <= self.start_s:
             raise ValueError(f"a segment needs 0 <= start < end, not [{self.start_s}, {self.end_s}]")
+        if self.end_s > LONGEST_S:
+            raise ValueError(f"a segment ends at {LONGEST_S:.0f} s at the latest, not at {self.end_s}")
 
     @property
     def duration_s(self) -> float:

@@ -10,6 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from ascnet_cli.errors import OptionError, OutputError
 from ascnet_cli.outputs import files
+from ascnet_cli.outputs.folders import check_inside
+from ascnet_cli.outputs.kept import check_keepable, kept_name
+from ascnet_cli.outputs.media import LARGEST_FPS
 from ascnet_cli.segments import Detection
 from weights import atomic
 
@@ -63,7 +66,7 @@ class Wanted:
         truth: annotations in ActivityNet's JSON, for the report.
         fps: frame rate for formats that count frames, instead of the videos' own.
         spreadsheet_safe: no cell of a CSV can be taken for a formula.
-        force: replace whatever is there, inputs excepted.
+        force: replace whatever is there, inputs excepted; files of segments are kept beside all the same.
 
     Raises:
         OptionError: an option that would do nothing.
@@ -92,8 +95,10 @@ class Wanted:
         ):
             if is_there and not needs:
                 raise OptionError(f"{option} without {what}", hint=f"leave it out, or ask for {what} too")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise OptionError(f"--fps must lie in (0, 1000], not {self.fps}", hint="for example 29.97")
+        if self.fps is not None and not 0 < self.fps <= LARGEST_FPS:
+            raise OptionError(
+                f"--fps must lie in (0, {LARGEST_FPS:g}], not {self.fps}", hint="for example 29.97"
+            )
 
     @property
     def formats(self) -> frozenset[str]:
@@ -127,6 +132,7 @@ class TextFile:
     path: Path
     format: str
     video: str | None = None
+    folder: Path | None = None  # that was asked for; None: the file itself was
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +239,8 @@ def plan(
     Raises:
         OptionError: one file for several videos, files in each other's way, or a video that is not there
             though its pictures are asked for.
-        OutputError: a file that is there and that ascnet did not write.
+        OutputError: a file that is there and that ascnet did not write, or that could not be kept; a link
+            that leads out of a folder that was asked for.
         PredictionsError: the ground truth cannot be read.
     """
     _check_one_video(wanted, len(sources) if n_videos is None else n_videos)
@@ -251,6 +258,8 @@ def plan(
     if wanted.report is not None:
         targets += [(path, None, None) for path in _report_files(wanted.report, sources)]
     _check_apart(targets)
+    for folder, path in _below_folders(made, sources):
+        check_inside(folder, path)
     inputs = [source.path for source in sources if source.path is not None]
     for path, _, name in targets:
         _check_no_input(path, [*inputs, *reads])
@@ -259,6 +268,9 @@ def plan(
             raise OutputError(f"{blocked} is in the way", hint="give another place, or move it")
         if not wanted.force:
             _check_replaceable(path, name)
+        if name is not None:
+            check_keepable(path)
+            _check_no_input(kept_name(path), [*inputs, *reads])
     return made
 
 
@@ -271,6 +283,20 @@ def file_name(video: str, ending: str = "") -> PurePosixPath:
     return PurePosixPath(*(part if part not in ("", ".", "..") else "_" for part in parts))
 
 
+def _below_folders(made: Plan, sources: Sequence[Source]) -> Iterator[tuple[Path, Path]]:
+    """Each file that takes its name from a video, with the folder that a person named."""
+    wanted = made.wanted
+    for text in made.texts:
+        if text.folder is not None:
+            yield text.folder, text.path
+    if wanted.video is not None and wanted.video.is_folder:
+        for path in made.videos.values():
+            yield wanted.video.path, path
+    if wanted.report is not None:
+        for path in _report_files(wanted.report, sources)[1:]:
+            yield wanted.report.parent, path
+
+
 def _text_files(wanted: Wanted, sources: Sequence[Source]) -> Iterator[TextFile]:
     for text in wanted.texts:
         for name in text.formats:
@@ -279,9 +305,11 @@ def _text_files(wanted: Wanted, sources: Sequence[Source]) -> Iterator[TextFile]
                 yield TextFile(text.path, name, sources[0].name if form.one_video and sources else None)
             elif form.one_video:
                 for source in sources:
-                    yield TextFile(text.path / file_name(source.name, form.ending), name, source.name)
+                    yield TextFile(
+                        text.path / file_name(source.name, form.ending), name, source.name, text.path
+                    )
             else:
-                yield TextFile(text.path / f"{BATCH_NAME}{form.ending}", name)
+                yield TextFile(text.path / f"{BATCH_NAME}{form.ending}", name, None, text.path)
 
 
 def _video_files(wanted: Wanted, sources: Sequence[Source]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -25,10 +25,15 @@ FORGOTTEN_S = 24 * 3600.0  # a file that another machine has not written to for 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, before: Callable[[Path, Path], None] | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file in the folder of `path`; it takes the name of `path` when all went well.
 
     An exception inside the block, a kill or a full disk leaves `path` as it was. A link is followed.
+
+    Args:
+        path: the file.
+        before: called with the whole temporary file and the final place just before the one takes the name of
+            the other; what it raises leaves `path` as it was, too.
 
     Raises:
         OutputError: the folder is missing or cannot be written to, or the path is a folder.
@@ -44,6 +49,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            if before is not None:
+                before(temporary, final)
             _rename(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ascnet_cli.cli.console import Report
     from ascnet_cli.errors import AscnetError
     from ascnet_cli.outputs.curves import Curves
     from ascnet_cli.rendering import Drawn, Look
     from ascnet_cli.segments import VideoDetections
     from ascnet_cli.targets import Plan
+
+_KEPT_SHOWN = 5  # files that a line each is said about
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,14 @@ class Batch:
 
     def write(self) -> None:
         """Write the files of segments; a run in which nothing succeeded leaves older files alone."""
+        from ascnet_cli.cli.console import errors
         from ascnet_cli.rendering import write_texts
 
-        written, failures = write_texts(self.plan, self._results())
-        self.written += written
-        self.failures += failures
+        made = write_texts(self.plan, self._results())
+        self.written += made.written
+        self.failures += made.failures
+        for line in _kept_lines(made.kept):
+            errors().print(line)
 
     def draw(self) -> None:
         """Draw videos, cut clips and write the report; pictures that fail are their video's failure.
@@ -224,6 +231,21 @@ def failed_line(video: str, error: str | None, hint: str | None) -> str:
 
     said = f"; hint: {printable(hint)}" if hint else ""
     return f"[red]failed[/red]: {printable(video)}: {printable(error or '')}{said}"
+
+
+def _kept_lines(kept: Mapping[Path, Path]) -> list[str]:
+    """Which files are kept that were replaced, in rich's markup; many at once are counted."""
+    if len(kept) > _KEPT_SHOWN:
+        return [
+            f"[yellow]note[/yellow]: {len(kept)} files had another content: those that were there are kept"
+            " beside the new ones, each with a ~ after its name"
+        ]
+    lines = []
+    for path, place in kept.items():
+        shown = path.with_name(place.name) if place.parent == path.parent.resolve() else place
+        what = f"{_printable(path)}: the one that was there is kept as {_printable(shown)}"
+        lines.append(f"[yellow]note[/yellow]: {what}")
+    return lines
 
 
 def _drawn_lines(drawn: Drawn, look: Look) -> str:

@@ -82,8 +82,8 @@ def detect(
 ) -> None:
     """Find the actions in videos and write when they happen.
 
-    Files of a run before are replaced; one that was corrected since, or that something else wrote, is not,
-    unless with --force.
+    Files of a run before are replaced; one of segments that had another content is kept as NAME~. One that
+    something else wrote is not replaced, unless with --force.
 
     Exit codes: 0 all done; 2 usage; 3 some videos failed, the rest done; 4 none succeeded; 5 weights or
     features missing, damaged or of the wrong recipe; 6 disk or memory; 130 Ctrl-C; 143 SIGTERM.

@@ -82,7 +82,8 @@ Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Replace files that are there and are not as ascnet wrote them (corrected ones, or others').",
+        help="Replace files that are there and do not look as ascnet writes them; files of segments are kept"
+        " as NAME~.",
     ),
 ]
 Labels = Annotated[

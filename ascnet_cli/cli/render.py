@@ -53,8 +53,8 @@ def render(
 ) -> None:
     """Write subtitles, annotated videos, clips or a report from segments, without running a model.
 
-    Files of a run before are replaced; one that was corrected since, or that something else wrote, is not,
-    unless with --force.
+    Files of a run before are replaced; one of segments that had another content is kept as NAME~. One that
+    something else wrote is not replaced, unless with --force.
 
     Exit codes: 0 all done; 2 usage; 3 some videos failed, the rest done; 4 none succeeded; 5 segments or
     annotations missing or damaged; 6 disk or memory; 130 Ctrl-C; 143 SIGTERM.

@@ -141,7 +141,10 @@ def _segment(bounds: tuple[object, object], findings: Findings, what: str) -> Se
     if start_s < 0:
         findings.found("negative_start", place)
         return None
-    return Segment(start_s, end_s)
+    try:
+        return Segment(start_s, end_s)
+    except ValueError as error:
+        raise PredictionsError(f"{findings.source}: {place}: {error}", hint="correct it") from error
 
 
 def _optional(value: object, findings: Findings, what: str) -> float | None:

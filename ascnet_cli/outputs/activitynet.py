@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ascnet_cli.errors import PredictionsError
 from ascnet_cli.outputs.text import TextSink, TextSource, unique_videos, utf8
-from ascnet_cli.segments import Detection, Segment, VideoDetections
+from ascnet_cli.segments import LONGEST_S, Detection, Segment, VideoDetections
 
 FORMAT_VERSION = "VERSION 1.3"
 GENERATOR = "ascnet"
@@ -79,7 +79,7 @@ def read_durations(file: TextSource, name: str = "<stream>") -> dict[str, float]
     return {
         video: float(seconds)
         for video, seconds in (said.items() if isinstance(said, dict) else ())
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST_S
     }
 
 
@@ -91,12 +91,20 @@ def is_ours(text: str) -> bool:
         return False
     external = document.get("external_data") if isinstance(document, dict) else None
     is_made_here = isinstance(external, dict) and external.get("generator") == GENERATOR
-    return is_made_here and json_text(document) == text
+    return is_made_here and is_laid_out(document, text)
 
 
 def json_text(document: object) -> str:
     """JSON as all files of ascnet are laid out."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def is_laid_out(document: object, text: str) -> bool:
+    """Whether a text that was read as a document is how `json_text` lays it out."""
+    try:
+        return json_text(document) == text
+    except (ValueError, RecursionError):  # 1e999 is read as infinity; brackets nearly too deep to be read
+        return False
 
 
 def generator_version() -> str:

@@ -87,11 +87,11 @@ def is_ours(text: str) -> bool:
     try:
         _, chapters = _sections(text, "")
         ((video, found),) = read(io.StringIO(text, newline="")).items()
-        length_ms = max((int(chapter.get("END", "")) for chapter in chapters), default=0)
-    except (PredictionsError, ValueError):
+        length_s = max((int(chapter.get("END", "")) for chapter in chapters), default=0) / 1000
+    except (PredictionsError, ValueError, ArithmeticError):
         return False
     again = io.StringIO(newline="")
-    write([VideoDetections(video, length_ms / 1000, found)], again)
+    write([VideoDetections(video, length_s, found)], again)
     return again.getvalue() == text
 
 
@@ -130,10 +130,10 @@ def _detection(chapter: dict[str, str], where: str) -> Detection:
     if base is None or int(base[2]) == 0 or not (start.isdecimal() and end.isdecimal()):
         raise PredictionsError(f"{where} has no times", hint="it needs TIMEBASE, START and END")
     label, score = scored(chapter.get("title", ""))
-    start_ms, end_ms = (round(int(time) * int(base[1]) * 1000 / int(base[2])) for time in (start, end))
     try:
+        start_ms, end_ms = (round(int(time) * int(base[1]) * 1000 / int(base[2])) for time in (start, end))
         return Detection(label, from_milliseconds(start_ms, end_ms), score)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise PredictionsError(f"{where}: {error}", hint="correct or remove it") from error
 
 

@@ -26,6 +26,10 @@ COLUMNS = ("video", "label", "start_s", "end_s", "score")
 SCORE_DECIMALS = 6
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+# What other programs may trim, as `str.strip` does it: said here, since JavaScript's `trim` (in the report's
+# csv.js, which has the same set) takes others.
+SPACES = r"[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+_QUOTED = re.compile(rf'[",\r\n]|\A{SPACES}|{SPACES}\Z')
 _BYTE_ORDER_MARK = "\ufeff"
 # https://owasp.org/www-community/attacks/CSV_Injection; apostrophes before it keep the escape reversible.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
@@ -117,7 +121,7 @@ def _seconds(milliseconds: int) -> str:
 
 def _cell(text: str) -> str:
     # The csv module would leave a lone carriage return bare, which breaks the row when it is read.
-    if re.search(r'[",\r\n]', text) or text != text.strip():
+    if _QUOTED.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
 

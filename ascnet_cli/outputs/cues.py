@@ -15,7 +15,7 @@ SCORE_DECIMALS = 2  # on a screen more say nothing
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SCORED = re.compile(r"(?P<label>.+) \((?P<score>-?\d+(\.\d+)?)\)", re.DOTALL | re.ASCII)
-_TIME = r"(?:(\d{2,}):)?([0-5]\d):([0-5]\d)[,.](\d{3})"
+_TIME = r"(?:(\d{2,9}):)?([0-5]\d):([0-5]\d)[,.](\d{3})"
 _TIMES = re.compile(rf"\s*{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?", re.ASCII)
 
 
@@ -88,7 +88,7 @@ def _cues(lines: list[str], name: str) -> Iterator[tuple[int, int, int, str]]:
         if times is None:
             if "-->" in lines[number - 1]:
                 raise PredictionsError(
-                    f"{name}:{number}: no times of a cue: {lines[number - 1]!r}",
+                    f"{name}:{number}: no times of a cue: {lines[number - 1][:100]!r}",
                     hint="expected 00:00:05,072 --> 00:00:09,280",
                 )
             continue

@@ -120,13 +120,13 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
             try:
                 segment = from_milliseconds(int(start), int(end))
                 found.append(Detection(label, segment, _score(annotation.findtext("ANNOTATION_VALUE"))))
-            except ValueError as error:
+            except (ValueError, ArithmeticError) as error:
                 raise PredictionsError(f"{where}: {error}", hint="correct it in ELAN") from error
     return {_video_of(root, name): tuple(found)}
 
 
 def is_ours(text: str) -> bool:
-    """Whether the text is as `write` leaves it: not corrected or saved by another program since."""
+    """Whether the text is as `write` leaves it: not saved by another program since."""
     try:
         root = _parsed(text, "")
         ((video, found),) = read(io.StringIO(text)).items()

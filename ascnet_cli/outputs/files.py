@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from ascnet_cli.errors import OptionError, OutputError, PredictionsError
-from ascnet_cli.outputs import activitynet, chapters, csv_file, eaf, label_studio, srt, webvtt
+from ascnet_cli.outputs import activitynet, chapters, csv_file, eaf, kept, label_studio, srt, webvtt
 from ascnet_cli.outputs.media import Media
 from ascnet_cli.outputs.text import TextSink, TextSource
 from ascnet_cli.segments import Detection, VideoDetections
@@ -26,11 +26,13 @@ class WriteOptions:
         media: the videos, by name, as far as more than the name is known.
         spreadsheet_safe: no cell of a CSV can be taken for a formula.
         folder: where the file will lie, for links.
+        keeps: a file that is replaced by other content is kept beside the new one: see `outputs.kept`.
     """
 
     media: Mapping[str, Media] = field(default_factory=dict)
     spreadsheet_safe: bool = False
     folder: Path = Path()
+    keeps: bool = False
 
 
 Writer = Callable[[Sequence[VideoDetections], TextSink, WriteOptions], None]
@@ -147,7 +149,7 @@ def write_file(
     path: Path,
     format: str | None = None,
     options: WriteOptions | None = None,
-) -> None:
+) -> Path | None:
     """Write segments to a file: afterwards it has all of them, or is as it was before.
 
     Args:
@@ -155,6 +157,9 @@ def write_file(
         path: the file; a link is followed, a device or pipe is written to directly.
         format: a name of `FORMATS`; None: by the file's ending.
         options: what else there is to know; links go from the file's folder.
+
+    Returns:
+        Where the file is kept that was there before; None where none was, or none is to be kept.
 
     Raises:
         ValueError: several videos in a format for one.
@@ -174,12 +179,18 @@ def write_file(
             raise
         except OSError as error:
             raise atomic.write_error(error, path) from error
-        return
-    with atomic.replacing(path) as file:
+        return None
+    kept_at: list[Path | None] = [None]
+
+    def before(new: Path, old: Path) -> None:
+        kept_at[0] = kept.keep(new, old)
+
+    with atomic.replacing(path, before if options.keeps else None) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         write(results, text, options)
         text.flush()
         text.detach()  # the file is closed by whoever opened it
+    return kept_at[0]
 
 
 def read_file(path: Path, format: str | None = None) -> dict[str, tuple[Detection, ...]]:
@@ -213,9 +224,11 @@ def read_durations(path: Path, format: str | None = None) -> dict[str, float]:
 
 
 def check_replaceable(path: Path, format: str | None = None) -> None:
-    """Hold that a file that is there may be replaced: it is empty, or as ascnet wrote it in this format.
+    """Hold that a file that is there may be replaced: it is empty, or has ascnet's form of this format.
 
-    What another program saved, or a person corrected there, is not lost to a second run of the same command.
+    What another program saved there, or a person added to it, is not touched by a second run of the same
+    command. A name or a time that was corrected leaves no trace in the form: that is why `write_file` can
+    keep what it replaces.
 
     Raises:
         OptionError: the format is unknown.

@@ -24,9 +24,9 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from ascnet_cli.errors import OptionError, PredictionsError
-from ascnet_cli.outputs.activitynet import GENERATOR, generator_version, json_text, parse_json
+from ascnet_cli.outputs.activitynet import GENERATOR, generator_version, is_laid_out, json_text, parse_json
 from ascnet_cli.outputs.colours import styles_of
-from ascnet_cli.outputs.media import Media
+from ascnet_cli.outputs.media import LARGEST_FPS, Media
 from ascnet_cli.outputs.text import TextSink, TextSource, unique_videos, utf8, visible
 from ascnet_cli.segments import Detection, Segment, VideoDetections
 
@@ -77,13 +77,13 @@ def read(file: TextSource, name: str = "<stream>") -> dict[str, tuple[Detection,
     for number, task in enumerate(tasks):
         where = f"{name}: task {number + 1}"
         try:
-            data, fps = task["data"], Fraction(task["data"]["fps"])
+            data, fps = task["data"], _rate(task["data"]["fps"])
             video = data["name"]
             said = [*task.get("annotations", []), *task.get("predictions", []), {"result": []}]
             detections = tuple(
                 _detection(region, fps) for region in said[0]["result"] if region["type"] == "timelinelabels"
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise PredictionsError(
                 f"{where} is not one of ascnet's: {type(error).__name__}: {error}",
                 hint="it needs data.name, data.fps, and regions of the type timelinelabels",
@@ -103,7 +103,7 @@ def is_ours(text: str) -> bool:
         )
     except (PredictionsError, KeyError, TypeError, IndexError, AttributeError):
         return False
-    return ours and json_text(tasks) == text
+    return ours and is_laid_out(tasks, text)
 
 
 def labelling_config(labels: Sequence[str] | set[str]) -> str:
@@ -126,9 +126,11 @@ def to_frames(segment: Segment, fps: Fraction) -> tuple[int, int]:
 
 
 def _task(result: VideoDetections, media: Media, config: str) -> dict[str, Any]:
-    if media.frames_per_s is None:
+    if media.frames_per_s is None or media.frames_per_s > LARGEST_FPS:
         raise OptionError(
-            f"Label Studio counts frames, and the frame rate of {result.video!r} is not known",
+            f"Label Studio counts frames, and the frame rate of {result.video!r} is not known"
+            if media.frames_per_s is None
+            else f"Label Studio counts frames, and {result.video!r} has {media.frames_per_s:g} a second",
             hint="say it with --fps, or give the video itself",
         )
     fps = Fraction(media.frames_per_s)
@@ -181,6 +183,17 @@ def _region(detection: Detection, fps: Fraction, video: str) -> dict[str, Any]:
         "score": detection.score,
         "value": {"ranges": [{"start": first, "end": last}], "timelinelabels": [utf8(detection.label)]},
     }
+
+
+def _rate(value: object) -> Fraction:
+    """The frame rate of a task.
+
+    Raises:
+        ValueError: it is none; text is not read as a number: "1e30000000" has as many digits as it says.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_FPS:
+        raise ValueError(f"data.fps is no number in (0, {LARGEST_FPS:g}]")
+    return Fraction(value)
 
 
 def _detection(region: Mapping[str, Any], fps: Fraction) -> Detection:

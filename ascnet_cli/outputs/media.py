@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+LARGEST_FPS = 1000.0  # that formats which count frames take
+
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -34,8 +36,13 @@ class Media:
 def relative_url(path: Path, folder: Path) -> str:
     """The place of a file as seen from a folder, as a relative URL: `./a.mp4`, `../videos/a%20b.mp4`.
 
-    Bytes of a name that is no UTF-8 are kept.
+    Neither needs to exist. Bytes of a name that is no UTF-8 are kept. Where no relative path leads there
+    (another drive), a `file:` URL.
     """
-    place = os.path.relpath(path, folder)
-    inside = "" if place.startswith("..") else "./"
-    return inside + quote_from_bytes(os.fsencode(place).replace(os.sep.encode(), b"/"))
+    try:
+        place = os.path.relpath(path, folder)
+    except ValueError:
+        return path.absolute().as_uri()
+    inside = "" if place == os.pardir or place.startswith(os.pardir + os.sep) else "./"
+    # Only "/" stays as it is: a ":" in the first part would be taken for a scheme.
+    return inside + quote_from_bytes(os.fsencode(place.replace(os.sep, "/")), safe="/")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 from ascnet_cli.errors import PredictionsError
-from ascnet_cli.segments import Detection, Segment, VideoDetections
+from ascnet_cli.segments import LONGEST_S, Detection, Segment, VideoDetections
 
 # Control characters, lone surrogates, and what splits lines or paragraphs.
 _UNSEEN = frozenset(["Cc", "Cs", "Zl", "Zp"])
@@ -67,8 +67,10 @@ def from_milliseconds(start_ms: int, end_ms: int) -> Segment:
     """The segment between two times in whole milliseconds.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: it is empty, or beyond what a segment can be.
     """
+    if max(start_ms, end_ms) > LONGEST_S * 1000:  # also numbers too long for a float, or to be printed
+        raise ValueError(f"a segment ends at {LONGEST_S:.0f} s at the latest")
     return Segment(start_ms / 1000, end_ms / 1000)
 
 

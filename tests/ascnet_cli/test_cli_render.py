@@ -187,6 +187,31 @@ def test_run_again_and_again_until_somebody_corrects_it(segments):
     assert Path("out/b.eaf").read_bytes() == before
 
 
+def test_what_was_corrected_by_hand_is_kept_and_said(segments):
+    arguments = ("render", segments, "--out", "out/", "--format", "srt", "--out", "t.csv")
+    assert "kept" not in ascnet(*arguments).err
+    assert "kept" not in ascnet(*arguments).err
+    corrected = {}
+    for path in (Path("out/a.mp4.srt"), Path("t.csv")):
+        corrected[path] = path.read_text().replace("high kick", "kick")
+        path.write_text(corrected[path])
+    again = ascnet(*arguments)
+    assert again.code == 0
+    assert "out/a.mp4.srt: the one that was there is kept as out/a.mp4.srt~" in again.err
+    assert "t.csv: the one that was there is kept as t.csv~" in again.err
+    for path, text in corrected.items():
+        assert "high kick" in path.read_text()
+        assert path.with_name(f"{path.name}~").read_text() == text
+    for path in (path for path in Path("out").iterdir() if path.suffix == ".srt"):
+        path.write_text(path.read_text().replace("run", "walk"))
+    many = [Path(f"out/{name}{ending}") for name in ("a.mp4", "b") for ending in (".vtt", ".eaf", ".ffmeta")]
+    more = (*arguments[:-2], "--format", "srt,vtt,eaf,chapters")
+    assert ascnet(*more).code == 0
+    for path in many:
+        path.write_text(path.read_text().replace("run", "walk"))
+    assert "6 files had another content" in ascnet(*more).err
+
+
 def test_names_in_the_file_never_lead_out_of_the_folder(tmp_path):
     write_file(
         [VideoDetections("../../up", 1.0, (run(0, 1),)), VideoDetections("/abs", 1.0, ())], Path("s.json")

@@ -1,5 +1,8 @@
 import csv
 import io
+import json
+import re
+from importlib import resources
 
 import pytest
 from hypothesis import given, settings
@@ -236,3 +239,12 @@ def test_what_was_written_is_known_as_ours(videos):
 )
 def test_what_others_saved_is_not_ours(text):
     assert not csv_file.is_ours(text)
+
+
+def test_cells_are_quoted_for_the_same_spaces_here_and_in_a_page():
+    spaces = re.compile(csv_file.SPACES)
+    assert all(bool(spaces.fullmatch(chr(code))) == chr(code).isspace() for code in range(0x110000))
+    script = (resources.files("ascnet_cli.outputs.report") / "assets" / "csv.js").read_text("utf-8")
+    (said,) = re.findall(r'^const CSV_SPACES = (".*");$', script, re.MULTILINE)
+    assert json.loads(said) == csv_file.SPACES
+    assert "trim" not in script

@@ -1,6 +1,8 @@
 import errno
 import os
+import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from ascnet_cli.errors import OptionError, OutputError, PredictionsError, StorageError
 from ascnet_cli.outputs import files
 from ascnet_cli.outputs.media import Media
-from ascnet_cli.segments import Detection, Segment, VideoDetections
+from ascnet_cli.segments import LONGEST_S, Detection, Segment, VideoDetections
 
 FOUND = (Detection("run", Segment(0.5, 1.5), 0.25),)
 RESULTS = [VideoDetections("a.mp4", 60.0, FOUND)]
@@ -206,6 +208,50 @@ def test_what_others_wrote_stays(tmp_path, name, content):
     files.check_replaceable(path)
     path.unlink()
     files.check_replaceable(path)
+
+
+END = {
+    "csv": r",3\.000,([\d.]+),",
+    "json": r'"segment": \[\s*[\d.]+,\s*([\d.]+)',
+    "srt": r"--> (\d+):",
+    "vtt": r"--> (\d+):",
+    "eaf": r'TIME_VALUE="(\d+)"',
+    "label-studio": r'"end": (\d+)',
+    "chapters": r"END=(\d+)",
+}
+LONG = ["9" * 5000, "9" * 400, "1e306", "1e30000000", "0", "-1"]
+
+
+@pytest.mark.parametrize("number", LONG, ids=lambda number: number[:10])
+@pytest.mark.parametrize("name", files.FORMATS)
+def test_numbers_of_a_hostile_file_end_in_an_error_of_the_tree(tmp_path, name, number):
+    """5,000 digits are no int, 400 no float; "1e30000000" as a fraction took minutes."""
+    path = tmp_path / f"a{files.FORMATS[name].ending}"
+    options = files.WriteOptions(media={"a.mp4": Media(None, 25.0, True)})
+    found = Detection("run", Segment(3.0, 7.0), 0.25)
+    files.write_file([VideoDetections("a.mp4", 7.0, (found,))], path, None, options)
+    text = path.read_text()
+    last = list(re.finditer(END[name], text))[-1].span(1)
+    path.write_text(text[: last[0]] + number + text[last[1] :])
+    with pytest.raises(PredictionsError, match=re.escape(str(path))):
+        files.read_file(path)
+    with suppress(OutputError):  # JSON is known by its form alone
+        files.check_replaceable(path)
+
+
+@pytest.mark.parametrize("fps", ["0", '"1/0"', '"1e30000000"', "-25", "true", "1e9", "null", '"nan"'])
+def test_frame_rates_that_are_none(tmp_path, fps):
+    path = tmp_path / "a.label-studio.json"
+    files.write_file(RESULTS, path, None, files.WriteOptions(media={"a.mp4": Media(None, 25.0, True)}))
+    path.write_text(path.read_text().replace('"fps": 25.0', f'"fps": {fps}'))
+    with pytest.raises(PredictionsError, match="task 1 is not one"):
+        files.read_file(path)
+
+
+def test_a_segment_ends_at_some_time():
+    assert Segment(0.0, LONGEST_S).duration_s == LONGEST_S
+    with pytest.raises(ValueError, match="1000000000 s at the latest"):
+        Segment(0.0, LONGEST_S * 1.001)
 
 
 def test_how_long_videos_are_is_read_from_json_alone(tmp_path):

@@ -32,7 +32,7 @@ def planned(looks, **wanted):
 
 def test_files_of_segments(looks):
     made = planned(looks, texts=text_targets(["out/", "s.csv"], ["eaf", "label-studio"]))
-    written, failures = write_texts(made, [look.result for look in looks])
+    written, failures, _ = write_texts(made, [look.result for look in looks])
     assert [str(path) for path in written] == [
         "out/a.mp4.eaf",
         "out/b.mp4.eaf",
@@ -47,24 +47,25 @@ def test_files_of_segments(looks):
 
 def test_a_video_that_failed_has_no_file(looks):
     made = planned(looks, texts=text_targets(["out/"], ["srt", "csv"]))
-    written, _ = write_texts(made, [looks[1].result])
+    written, _, _ = write_texts(made, [looks[1].result])
     assert [str(path) for path in written] == ["out/b.mp4.srt", "out/segments.csv"]
-    assert write_texts(made, []) == ((), ())
+    assert write_texts(made, []) == ((), (), {})
 
 
-def test_one_file_that_fails_does_not_keep_the_others(looks, monkeypatch):
+@pytest.mark.parametrize("error", [OutputError("a.srt: no", hint="else"), OverflowError("a.srt: no")])
+def test_one_file_that_fails_does_not_keep_the_others(looks, monkeypatch, error):
     write = files.write_file
 
     def failing(results, path, *rest):
         if path.suffix == ".srt":
-            raise OutputError(f"{path}: no", hint="else")
+            raise error
         write(results, path, *rest)
 
     monkeypatch.setattr(files, "write_file", failing)
     made = planned(looks[:1], texts=text_targets(["a.srt", "a.vtt"], []))
-    written, (failure,) = write_texts(made, [looks[0].result])
+    written, (failure,), _ = write_texts(made, [looks[0].result])
     assert written == (Path("a.vtt"),)
-    assert str(failure) == "a.srt: no"
+    assert "a.srt: no" in str(failure)
 
 
 def test_text_for_standard_output(looks):
@@ -108,6 +109,19 @@ def test_nothing_is_drawn_that_was_not_asked_for(looks):
     made = planned(looks, texts=text_targets(["s.csv"], []))
     assert list(draw(made, looks)) == []
     assert write_pages(made, looks) == ()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_clips_stay_in_their_folder(looks, tmp_path, force):
+    made = planned(looks, clips=Path("clips"), clips_copy=True, force=force)
+    first = next(draw(made, looks)).files[0]
+    first.unlink()
+    first.symlink_to(tmp_path / "elsewhere.mp4")
+    failed, done = draw(made, looks)
+    assert failed.error is not None
+    assert failed.error.startswith(f"{first} is a link that leads out of clips")
+    assert done.error is None
+    assert not Path("elsewhere.mp4").exists()
 
 
 def test_clips_are_asked_for_once_and_cut_where_segments_are(looks):

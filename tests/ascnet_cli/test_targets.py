@@ -193,6 +193,45 @@ def test_what_somebody_else_made_is_left_alone_unless_forced(name):
     planned(Wanted(**wanted, force=True), "a.mp4")
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("link", "leads_to"),
+    [
+        ("out/deep", "elsewhere"),
+        ("out/a.mp4.srt", "elsewhere/x.srt"),
+        ("out/a.mp4.srt", "/dev/null"),
+        ("out/segments.csv", "out_too/x.csv"),
+        ("v/a.mp4", "elsewhere/x.mp4"),
+        ("v/deep", "elsewhere"),
+        ("r/r_pages", "elsewhere"),
+    ],
+)
+def test_a_link_that_leads_out_of_a_folder_is_refused(tmp_path, link, leads_to, force):
+    for name in ("out", "v", "r", "elsewhere", "out_too"):
+        Path(name).mkdir()
+    Path(link).symlink_to(tmp_path / leads_to)
+    wanted = Wanted(
+        texts=text_targets(["out/"], ["srt", "csv"]),
+        video=Place.of("v/"),
+        report=Path("r/r.html"),
+        force=force,
+    )
+    with pytest.raises(OutputError, match=f"^{link} is a link that leads out of"):
+        planned(wanted, "a.mp4", "deep/b.mp4")
+    assert not any(Path("elsewhere").iterdir())
+
+
+def test_links_that_stay_inside_or_were_named_are_followed(tmp_path):
+    for name in ("real/deep", "elsewhere"):
+        Path(name).mkdir(parents=True)
+    Path("out").symlink_to(tmp_path / "real")
+    Path("out/again").symlink_to(tmp_path / "real" / "deep")
+    Path("named.csv").symlink_to(tmp_path / "elsewhere" / "x.csv")
+    Path("out/named.csv").symlink_to(tmp_path / "elsewhere" / "y.csv")
+    planned(texts("out/", "named.csv", "out/named.csv", formats=["srt"]), "again/a.mp4")
+    planned(texts("./", formats=["srt"]), "a.mp4")
+
+
 def test_pages_of_several_videos_are_looked_at_too():
     from ascnet_cli.outputs.report.write import page_name
 

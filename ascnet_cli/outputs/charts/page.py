@@ -7,11 +7,8 @@ by their hashes, and nothing else.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from ascnet_cli.outputs.activitynet import generator_version
 from ascnet_cli.outputs.charts.drawing import Drawing
 from ascnet_cli.outputs.charts.svg import clean, to_svg
+from ascnet_cli.outputs.policy import policy
 from weights.atomic import replacing
 
 _TEMPLATES = files(__package__) / "templates"
@@ -43,10 +42,10 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         _environment()
         .get_template(template)
         .render(
-            policy=_policy(style, script),
+            policy=policy(script, style),
             style=Markup(style),  # noqa: S704 - a file of this package
             script=Markup(script),  # noqa: S704 - a file of this package
-            version=_version(),
+            version=generator_version(),
             **values,
         )
     )
@@ -81,22 +80,3 @@ def _environment() -> jinja2.Environment:
 @cache
 def _resource(name: str) -> str:
     return (_TEMPLATES / name).read_text("utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    """Of a text between its tags, as a content security policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _version() -> str:
-    try:
-        return version("ascnet")
-    except PackageNotFoundError:  # run from a folder of sources that was never installed
-        return "not installed"

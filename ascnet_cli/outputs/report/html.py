@@ -1,14 +1,14 @@
-"""From values to the text of a page: templates, the data block, the content security policy."""
+"""From values to the text of a page: templates and the data block."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from ascnet_cli.outputs.policy import policy
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,27 +35,6 @@ def data_block(values: object) -> str:
     return text
 
 
-def policy(script: str, style: str, media: str) -> str:
-    """A content security policy under which a page runs its own script and style, and loads no more.
-
-    Args:
-        script: the text between `<script>` and `</script>`.
-        style: the text between `<style>` and `</style>`.
-        media: the directives that let the page's video in.
-    """
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src '{_sha256(script)}'",
-            f"style-src '{_sha256(style)}'",
-            "img-src data:",
-            media,
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
 def render(
     template: str, *, scripts: Sequence[str], styles: Sequence[str], media: str, data: object, **values: str
 ) -> str:
@@ -65,7 +44,7 @@ def render(
         template: name of the template in `assets/`.
         scripts: names of its scripts in `assets/`, joined into one.
         styles: likewise.
-        media: as in `policy`.
+        media: the directives of the policy that let the page's video in.
         data: what the script finds in the element `data`.
         values: for the template; escaped there.
     """
@@ -77,7 +56,7 @@ def render(
         _environment()
         .get_template(template)
         .render(
-            policy=policy(script, style, media),
+            policy=policy(script, style, "img-src data:", media),
             # Our own files, and JSON that cannot end its block: the only texts that are not escaped.
             script=Markup(script),  # noqa: S704
             style=Markup(style),  # noqa: S704
@@ -98,7 +77,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _sha256(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote_from_bytes
 
 from ascnet_cli.errors import OptionError, VideoError
+from ascnet_cli.outputs.media import relative_url
 
 # A browser holds a page's text whole, and base64 is a third longer than what it encodes.
 EMBED_LIMIT_BYTES = 100_000_000
@@ -64,7 +63,7 @@ def media_of(video: Path | None, page: Path, *, embed: bool) -> Media:
     """
     if video is None:
         return Media("")
-    return Media(_data_url(video), embedded=True) if embed else Media(relative_url(video, page))
+    return Media(_data_url(video), embedded=True) if embed else Media(url_from(page, video))
 
 
 def check_embeddable(video: Path) -> None:
@@ -85,17 +84,9 @@ def check_embeddable(video: Path) -> None:
         )
 
 
-def relative_url(target: Path, page: Path) -> str:
-    """A link from a page to a file, quoted as URLs are, whatever bytes the names are made of.
-
-    Neither path needs to exist. Where no relative path leads there (another drive), a `file:` URL.
-    """
-    try:
-        relative = os.path.relpath(target.absolute(), page.absolute().parent)
-    except ValueError:
-        return target.absolute().as_uri()
-    # Only "/" stays as it is: a ":" in the first part would be taken for a scheme.
-    return quote_from_bytes(os.fsencode(relative.replace(os.sep, "/")), safe="/")
+def url_from(page: Path, target: Path) -> str:
+    """A link from a page to a file, quoted as URLs are; neither needs to exist."""
+    return relative_url(target, page.parent).removeprefix("./")
 
 
 def _data_url(video: Path) -> str:

@@ -11,7 +11,7 @@ from ascnet_cli.errors import OptionError
 from ascnet_cli.outputs.colours import DARK_INK, Style, styles_of
 from ascnet_cli.outputs.report.html import render
 from ascnet_cli.outputs.report.index import index_document
-from ascnet_cli.outputs.report.media import check_embeddable, media_of, relative_url
+from ascnet_cli.outputs.report.media import check_embeddable, media_of, url_from
 from ascnet_cli.outputs.report.page import VideoPage, document
 from ascnet_cli.outputs.report.thumbnail import thumbnail
 from ascnet_cli.outputs.text import unique_videos, utf8
@@ -137,7 +137,7 @@ def _page_text(
         title=utf8(title or page.result.video),
         video=utf8(page.result.video),
         src=media.url,
-        index=relative_url(index, target) if index is not None else "",
+        index=url_from(target, index) if index is not None else "",
     )
 
 
@@ -150,7 +150,7 @@ def _index_text(
     tiou: float,
     title: str | None,
 ) -> str:
-    urls = [relative_url(page, path) for page in written]
+    urls = [url_from(path, page) for page in written]
     data = index_document(pages, urls, [thumbnail(page.video, page.result) for page in pages], styles, tiou)
     return render(
         "index.html",

@@ -81,6 +81,7 @@ def test_the_csv_is_ours_to_the_byte(shown, tmp_path, name):
         ("\U0001f938 wheel", 1.0006, 1.0009, -0.0),
         ("\uff21", 1.0006, 1.0009, 12.5),
         (NASTY, 0.0, 4.0, 0.55),
+        *((f"{space}b{space}", 2.0, 3.0, 0.5) for space in "\ufeff\x1c\x1f\x85\xa0\u2028"),
     )
     browser = shown(result=result(name, found(*rows)), video=None)
     browser.downloads(tmp_path)

@@ -22,7 +22,7 @@ from ascnet_cli.errors import OptionError, OutputError, VideoError
 from ascnet_cli.outputs.colours import styles_of
 from ascnet_cli.outputs.report import html, media, write_report
 from ascnet_cli.outputs.report.html import asset, data_block
-from ascnet_cli.outputs.report.media import relative_url
+from ascnet_cli.outputs.report.media import url_from
 from ascnet_cli.outputs.report.page import CURVE_STEPS
 from ascnet_cli.outputs.report.write import page_name, pages_folder
 from tests.ascnet_cli.report.pages import NASTY, NASTY_VIDEO, TRUTH, curves, found, page, result
@@ -218,7 +218,7 @@ def test_what_is_to_be_embedded_and_is_not_there(tmp_path):
 def test_a_link_leads_to_the_bytes_of_the_name(parts):
     parts = [part for part in parts if part not in (b".", b"..")] or [b"a"]
     target = Path("/videos", *map(os.fsdecode, parts))
-    url = relative_url(target, Path("/videos/reports/page.html"))
+    url = url_from(Path("/videos/reports/page.html"), target)
     assert url.isascii()
     assert not set(url) & set(":?#\"'<>& ")
     assert unquote_to_bytes(url) == b"../" + b"/".join(parts)
@@ -227,7 +227,7 @@ def test_a_link_leads_to_the_bytes_of_the_name(parts):
 def test_a_link_is_relative_to_the_page_wherever_the_command_ran(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     monkeypatch.chdir(tmp_path / "in")
-    assert relative_url(Path("a.mp4"), Path("../out/report.html")) == "../in/a.mp4"
+    assert url_from(Path("../out/report.html"), Path("a.mp4")) == "../in/a.mp4"
 
 
 @pytest.mark.parametrize("video", ["con", "a/b.mp4", "a\\b", "x" * 300, "\udcff.mp4", "\ud800", "...", "é ö"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ NASTY: list[Any] = [
 CELLS = ["", "0", "-1", "1e308", "1e999", "nan", "-inf", "1_0", "٣", "0x1", "9" * 400, '"', '""', "'", "\t",
     "\x00", "\x1c", "\u2028", "a" * 140_000, "=1+1", "\ufeff", "\r", "true", "[",
     "x = " + "[" * 3000, "{", "#"]  # fmt: skip
+NUMBERS = ["", "0", "-1", "1.5", "1/0", "1e306", "1e30000000", "9" * 13, "9" * 400, "9" * 5000, "٣", "x"]
 _DEEP = 3000  # brackets
 
 Draw = Callable[[Any], Any]
@@ -68,6 +70,18 @@ def lines_of(draw: Draw, data: bytes) -> bytes:
         elif kind == "add":
             lines.insert(at, CELLS[draw(st.integers(0, len(CELLS) - 1))])
     return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def digits_of(draw: Draw, data: bytes) -> bytes:
+    """Numbers in any text replaced by those that a reader may not foresee."""
+    text = data.decode("utf-8", "surrogateescape")
+    for _ in range(draw(st.integers(1, 2))):
+        found = list(re.finditer(r"[0-9]+", text))
+        if not found:
+            break
+        at = draw(st.sampled_from(found))
+        text = text[: at.start()] + draw(st.sampled_from(NUMBERS)) + text[at.end() :]
+    return text.encode("utf-8", "surrogateescape")
 
 
 def json_of(draw: Draw, data: bytes) -> bytes:

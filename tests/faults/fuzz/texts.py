@@ -10,6 +10,7 @@ says it must: for files with a checksum that is the very content that was writte
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import multiprocessing
 import os
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -105,6 +106,38 @@ def _predictions(path: Path, folder: Path) -> None:
     for name in ("custom", "wtalc"):
         result = prepare(protocol_named(name), truth, found, ignore_unknown=True).evaluate()
         _hold(all(0 <= value <= 1 for value in (*result.map, result.average)), f"mAP {result.map}")
+
+
+def _segments(path: Path, folder: Path) -> None:
+    """Read, looked at for whose it is, and written again in every format that can hold it."""
+    from ascnet_cli.outputs.files import FORMATS, WriteOptions, check_replaceable, read_file
+    from ascnet_cli.outputs.media import Media
+    from ascnet_cli.segments import VideoDetections
+    from weights.errors import OutputError
+
+    with suppress(OutputError):
+        check_replaceable(path)
+    found = read_file(path)
+    options = WriteOptions(media={video: Media(None, 25.0) for video in found})
+    for form in FORMATS.values():
+        if not form.one_video or len(found) == 1:
+            results = [VideoDetections(video, 30.0, detections) for video, detections in found.items()]
+            form.write(results, io.StringIO(newline=""), options)
+
+
+def _segments_file(format: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        from ascnet_cli.outputs.files import FORMATS, WriteOptions, write_file
+        from ascnet_cli.outputs.media import Media
+        from ascnet_cli.segments import Detection, Segment, VideoDetections
+
+        found = (Detection("run", Segment(1.0, 4.5), 0.9), Detection("jump", Segment(2.0, 9.25), 0.5))
+        path = folder / f"a.mp4{FORMATS[format].ending}"
+        options = WriteOptions(media={"a.mp4": Media(None, 25.0)})
+        write_file([VideoDetections("a.mp4", 30.0, found)], path, options=options)
+        return path
+
+    return make
 
 
 def _assignments(path: Path, folder: Path) -> None:
@@ -285,6 +318,8 @@ localization.upsample=4
 model.subtract_mean=false
 training.snippets=40"""
 
+_BY_FORM: dict[str, tuple[Damage, ...]] = {"json": (damage.json_of,), "label-studio": (damage.json_of,)}
+
 TARGETS: dict[str, Target] = {
     "annotations": Target(
         _written("ann.json", seeds.as_json(seeds.ANNOTATIONS)),
@@ -303,6 +338,13 @@ TARGETS: dict[str, Target] = {
         _predictions,
         (damage.json_of, damage.bytes_of),
     ),
+    **{
+        format: Target(
+            _segments_file(format), _segments,
+            (damage.digits_of, damage.lines_of, damage.bytes_of, *_BY_FORM.get(format, ())),
+        )
+        for format in ("csv", "json", "srt", "vtt", "eaf", "label-studio", "chapters")
+    },
     "assignments": Target(
         _written("set.txt", _ASSIGNMENTS), _assignments, (damage.lines_of, damage.bytes_of)
     ),

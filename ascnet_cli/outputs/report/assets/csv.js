@@ -1,6 +1,8 @@
 // The segments that pass the filters, as ascnet writes CSV: byte for byte the same.
+const CSV_SPACES = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
+const CSV_QUOTED = new RegExp(`[",\\r\\n]|^${CSV_SPACES}|${CSV_SPACES}$`);
 function csvCell(text) {
-  return /[",\r\n]/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text;
+  return CSV_QUOTED.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 // By code points, as Python sorts; plain comparison goes by UTF-16 units.
