@@ -73,7 +73,7 @@ def self_test(device: str) -> SelfTest:
         AscnetError: a link is broken; the message says which.
         OSError: there is no place for temporary files.
     """
-    detector = load_detector(DEFAULT_MODEL, device=device)
+    detector = load_detector(DEFAULT_MODEL, device=device, apart=True)  # as the command does
     with tempfile.TemporaryDirectory(prefix="ascnet-doctor-") as name:
         folder = Path(name)
         started = time.monotonic()

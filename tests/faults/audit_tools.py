@@ -8,6 +8,7 @@ What is allowed, and why:
 * Python writes byte code (`__pycache__`) beside the modules that it imports, and reads it back (`marshal`);
 * worker processes and the one that started them send each other messages through pipes, as pickles of our own
   classes, of pathlib's and of the two libraries that carry them; nothing of that comes from a file;
+* such a pipe may be a pair of sockets that were made connected (`socketpair`) and have no address;
 * two programs of the system are asked, by argument lists: `ldconfig -p` (by a library of PyTorch's CUDA build
   that looks for libdl), `uname -p` (by `platform`, for environment.json);
 * the machine's own name is asked for (`socket.gethostname`), which opens no socket.
@@ -183,7 +184,8 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
     elif event.event in _NEVER:
         yield "never allowed"
     elif event.event.startswith(("socket.", "ftplib.", "smtplib.", "http.client.")):
-        if event.event != "socket.gethostname":
+        pair = event.event == "socket.__new__" and "/socket.py:socketpair" in " ".join(event.callers[:2])
+        if event.event != "socket.gethostname" and not pair:
             yield "network"
     elif event.event in _PATHS:
         yield from _paths(event, may_write)

@@ -9,6 +9,8 @@ from unittest import mock
 import numpy as np
 import torch
 
+from ascnet_cli.detector import load_detector
+from ascnet_cli.doctor import selftest
 from ascnet_cli.doctor.selftest import EXPECTED
 from tests.cli_tools import KINETICS_WEIGHTS, StandIn
 from weights.files import parse_safetensors
@@ -39,11 +41,17 @@ def stored() -> np.ndarray:
 
 @contextlib.contextmanager
 def answering(values: np.ndarray | None = None):
-    """Everything as it is, but for the network: it answers with the stored features, or with others."""
+    """Everything as it is, but for the network: it answers with the stored features, or with others.
+
+    The decoder is not in a process of its own, which takes a second to start; it is with the real network.
+    """
     network = Answers(stored() if values is None else values)
     loaded = _loaded()
     with (
         mock.patch("extractors.features.make_backbone", return_value=network),
         mock.patch("ascnet_cli.detector.load", return_value=loaded),
+        mock.patch.object(
+            selftest, "load_detector", lambda *a, **o: load_detector(*a, **{**o, "apart": False})
+        ),
     ):
         yield
