@@ -162,6 +162,7 @@ def write_pages(plan: Plan, looks: Sequence[Look]) -> tuple[Path, ...]:
             video=plan.sources[look.result.video].path,
             curves=look.curves,
             truth=plan.truth.get(look.result.video),
+            truth_file=plan.wanted.truth.name if plan.wanted.truth is not None else None,
         )
         for look in looks
     ]

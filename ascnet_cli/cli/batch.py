@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -59,6 +60,12 @@ class Batch:
     rows: list[Row] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
     failures: list[AscnetError] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Say, before any work, what is asked for and cannot be had."""
+        from ascnet_cli.remarks import lacking_truth
+
+        _warn(lacking_truth(self.plan))
 
     def write(self) -> None:
         """Write the files of segments; a run in which nothing succeeded leaves older files alone."""
@@ -239,6 +246,13 @@ def _drawn_lines(drawn: Drawn, look: Look) -> str:
     lines = [f"{name}: drawn into {where} ({speed})"]
     lines += [f"[yellow]note[/yellow]: {name}: {printable(note)}" for note in drawn.notes]
     return "\n".join(lines)
+
+
+def _warn(lines: Iterable[str], kind: str = "warning") -> None:
+    from ascnet_cli.cli.console import errors, printable
+
+    for line in lines:
+        errors().print(f"[yellow]{kind}[/yellow]: {printable(line)}")
 
 
 def _printable(path: Path) -> str:

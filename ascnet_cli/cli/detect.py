@@ -120,6 +120,7 @@ def detect(
     sources = [Source(v.name, None if v.path.suffix == FEATURE_ENDING else v.path) for v in videos]
     reads = [v.path for v in videos] + ([truth] if truth is not None else [])
     batch = Batch(plan(wanted, sources, reads), len(videos), json_summary)
+    batch.begin()
 
     from ascnet_cli.detect import DetectOptions
     from ascnet_cli.detector import load_detector

@@ -97,6 +97,7 @@ def render(
     reads = [path for path in (predictions, truth) if path is not None]
     sources = [prediction.source for prediction in found if prediction.state == "done"]
     batch = Batch(plan(wanted, sources, reads, n_videos=len(found)), len(found), json_summary)
+    batch.begin()
     _look(batch, found, detections, read_durations(predictions))
     batch.finish()
     raise typer.Exit(batch.exit_code())
