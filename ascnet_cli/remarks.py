@@ -5,13 +5,35 @@ Each function gives lines of plain text, none where there is nothing to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ascnet_cli.errors import OptionError
 from ascnet_cli.targets import Plan
 
 MOST_VIDEOS = 5  # that get a line each
 _MOST_NAMES = 3
+
+
+def check_embeds(plan: Plan) -> None:
+    """Hold that there is something to embed where that is asked for.
+
+    Raises:
+        OptionError: no video's file is known.
+    """
+    if plan.wanted.embed and plan.sources and all(source.path is None for source in plan.sources.values()):
+        raise OptionError(
+            "--embed puts videos into the page, and no video is given",
+            hint="give the videos (`ascnet render`: with --video-root FOLDER), or leave out --embed",
+        )
+
+
+def lacking_files(plan: Plan) -> tuple[str, ...]:
+    """Videos that are to be embedded and have no file."""
+    if not plan.wanted.embed:
+        return ()
+    lacking = [source.name for source in plan.sources.values() if source.path is None]
+    return _bounded([f"{name}: nothing to embed: the video itself is not given" for name in lacking])
 
 
 def lacking_truth(plan: Plan) -> tuple[str, ...]:
@@ -23,6 +45,18 @@ def lacking_truth(plan: Plan) -> tuple[str, ...]:
     known = truth_names(path)
     has = f"it has {_listed(known)}" if known else "it has no video"
     return _bounded([f"no truth for {name} in {path} ({has})" for name in lacking])
+
+
+def lengths_unknown(videos: Sequence[str], durations_s: Mapping[str, float]) -> str:
+    """What a page is like whose videos' files are not looked for.
+
+    Args:
+        videos: the names.
+        durations_s: lengths that the file of results says.
+    """
+    guessed = sum(video not in durations_s for video in videos)
+    length = ", and its length is the end of its last segment" if guessed else ""
+    return f"no video is given (--video-root FOLDER): a page shows none{length}"
 
 
 def truth_names(path: Path) -> tuple[str, ...]:

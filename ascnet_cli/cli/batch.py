@@ -62,10 +62,16 @@ class Batch:
     failures: list[AscnetError] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Say, before any work, what is asked for and cannot be had."""
-        from ascnet_cli.remarks import lacking_truth
+        """Say, before any work, what is asked for and cannot be had.
 
-        _warn(lacking_truth(self.plan))
+        Raises:
+            OptionError: nothing of it can be.
+        """
+        from ascnet_cli.remarks import check_embeds, lacking_files, lacking_truth
+
+        check_embeds(self.plan)
+        warn(lacking_truth(self.plan))
+        warn(lacking_files(self.plan))
 
     def write(self) -> None:
         """Write the files of segments; a run in which nothing succeeded leaves older files alone."""
@@ -248,7 +254,8 @@ def _drawn_lines(drawn: Drawn, look: Look) -> str:
     return "\n".join(lines)
 
 
-def _warn(lines: Iterable[str], kind: str = "warning") -> None:
+def warn(lines: Iterable[str], kind: str = "warning") -> None:
+    """Say lines on standard error, after the word for what they are."""
     from ascnet_cli.cli.console import errors, printable
 
     for line in lines:

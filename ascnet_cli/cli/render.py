@@ -76,10 +76,11 @@ def render(
     kept = options.listed(labels, "--labels", "archery,ice skating")
     options.check_min_score(min_score)
 
-    from ascnet_cli.cli.batch import Batch
+    from ascnet_cli.cli.batch import Batch, warn
     from ascnet_cli.errors import OptionError, PredictionsError, VideoError
     from ascnet_cli.outputs.files import read_durations
     from ascnet_cli.predictions import find_sources, read_predictions
+    from ascnet_cli.remarks import lengths_unknown
     from ascnet_cli.targets import plan
 
     detections = read_predictions(predictions, labels=kept, min_score=min_score)
@@ -98,7 +99,10 @@ def render(
     sources = [prediction.source for prediction in found if prediction.state == "done"]
     batch = Batch(plan(wanted, sources, reads, n_videos=len(found)), len(found), json_summary)
     batch.begin()
-    _look(batch, found, detections, read_durations(predictions))
+    durations_s = read_durations(predictions)
+    if report is not None and video_root is None:
+        warn([lengths_unknown(tuple(detections), durations_s)], "note")
+    _look(batch, found, detections, durations_s)
     batch.finish()
     raise typer.Exit(batch.exit_code())
 

@@ -56,3 +56,25 @@ def test_render_says_that_the_truth_is_not_there():
     ran = ascnet("render", write_segments("mocap.mp4"), "--report", "r.html", "--truth", "truth.json")
     assert "no truth" not in ran.err
     assert '"truth_sought":""' in Path("r.html").read_text()
+
+
+def test_nothing_to_embed():
+    write_segments("a.mp4")
+    refused = ascnet("render", "s.json", "--report", "r.html", "--embed")
+    assert (refused.code, Path("r.html").exists()) == (2, False)
+    assert refused.errors[0] == "error: --embed puts videos into the page, and no video is given"
+    some = plan(
+        Wanted(report=Path("r.html"), embed=True), [Source("a.mp4", Path("a.mp4")), Source("b.npy", None)]
+    )
+    remarks.check_embeds(some)
+    assert remarks.lacking_files(some) == ("b.npy: nothing to embed: the video itself is not given",)
+    assert remarks.lacking_files(plan(Wanted(report=Path("r.html")), [Source("b.npy", None)])) == ()
+
+
+def test_a_page_without_a_video_says_what_its_length_is():
+    said = "note: no video is given (--video-root FOLDER): a page shows none"
+    ran = ascnet("render", write_segments("a.mp4"), "--report", "r.html")
+    assert said in ran.errors  # the JSON says how long the video is
+    assert ascnet("render", "s.json", "--out", "s.csv").code == 0
+    ran = ascnet("render", "s.csv", "--report", "r.html")
+    assert f"{said}, and its length is the end of its last segment" in ran.errors
