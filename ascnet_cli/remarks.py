@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ascnet_cli.errors import OptionError
+from ascnet_cli.segments import VideoDetections
 from ascnet_cli.targets import Plan
 
 MOST_VIDEOS = 5  # that get a line each
 _MOST_NAMES = 3
+_TOLERANCE_S = 0.1
 
 
 def check_embeds(plan: Plan) -> None:
@@ -45,6 +47,23 @@ def lacking_truth(plan: Plan) -> tuple[str, ...]:
     known = truth_names(path)
     has = f"it has {_listed(known)}" if known else "it has no video"
     return _bounded([f"no truth for {name} in {path} ({has})" for name in lacking])
+
+
+def past_end(result: VideoDetections) -> str:
+    """What is said of segments that are later than their video; empty where none is.
+
+    Bounds are rounded by those who write them, and lengths are counted in other ways: a little is let pass.
+    """
+    late_s = result.duration_s + _TOLERANCE_S
+    ends = sum(found.segment.end_s > late_s for found in result.detections)
+    if not ends:
+        return ""
+    outside = sum(found.segment.start_s >= result.duration_s for found in result.detections)
+    beyond = f", {outside} of them wholly" if outside else ""
+    return (
+        f"{result.video}: {ends} of {len(result.detections)} segments reach past the end of the video"
+        f" ({result.duration_s:.1f} s){beyond}: is it the right video?"
+    )
 
 
 def lengths_unknown(videos: Sequence[str], durations_s: Mapping[str, float]) -> str:

@@ -117,8 +117,9 @@ def _look(
     import time
 
     from ascnet_cli.cli.batch import Row, failed_line
-    from ascnet_cli.cli.console import meter
+    from ascnet_cli.cli.console import meter, printable
     from ascnet_cli.predictions import with_results
+    from ascnet_cli.remarks import past_end
 
     started = time.monotonic()
     with meter(len(found)) as shown:
@@ -137,3 +138,5 @@ def _look(
             )
             if row.state == "failed":
                 shown.line(failed_line(row.video, row.error, row.hint))
+            elif row.result is not None and (late := past_end(row.result)):
+                shown.line(f"[yellow]warning[/yellow]: {printable(late)}")

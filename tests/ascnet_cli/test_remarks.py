@@ -11,6 +11,7 @@ from ascnet_cli.segments import VideoDetections
 from ascnet_cli.targets import Source, Wanted, plan
 from tests.ascnet_cli.hostile import run
 from tests.cli_tools import ascnet
+from tests.synthetic import make_video
 
 
 def write_truth(*names):
@@ -78,3 +79,12 @@ def test_a_page_without_a_video_says_what_its_length_is():
     assert ascnet("render", "s.json", "--out", "s.csv").code == 0
     ran = ascnet("render", "s.csv", "--report", "r.html")
     assert f"{said}, and its length is the end of its last segment" in ran.errors
+
+
+def test_segments_past_the_end_of_the_video():
+    make_video(Path("a.mp4"), n_frames=50)
+    found = (run(0.2, 0.6), run(1.0, 2.05), run(1.5, 3.0), run(2.5, 2.6))
+    ran = ascnet("render", write_segments("a.mp4", found=found), "--video-root", ".")
+    said = "a.mp4: 2 of 4 segments reach past the end of the video (2.0 s), 1 of them wholly"
+    assert ran.errors[0] == f"warning: {said}: is it the right video?"
+    assert remarks.past_end(VideoDetections("a.mp4", 2.0, found[:2])) == ""
