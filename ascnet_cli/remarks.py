@@ -5,16 +5,23 @@ Each function gives lines of plain text, none where there is nothing to say.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ascnet_cli.errors import OptionError
-from ascnet_cli.segments import VideoDetections
+from ascnet_cli.segments import Detection, Segment, VideoDetections
 from ascnet_cli.targets import Plan
 
 MOST_VIDEOS = 5  # that get a line each
 _MOST_NAMES = 3
 _TOLERANCE_S = 0.1
+_TIME = r"\d+\.\d+(?:e\+\d+)?"
+_CLIP = re.compile(rf"(?P<video>.+?)__.+__{_TIME}-{_TIME}(?:~[0-9a-f]{{8}}(?:-\d+)?)?\.mp4")
+# A segment whose clip's name shows how the names of its video's clips begin.
+_PROBE = Detection("x", Segment(0.0, 1.0), 0.0)
+_PROBE_NAME = "__x__0.000-1.000.mp4"
 
 
 def check_embeds(plan: Plan) -> None:
@@ -64,6 +71,26 @@ def past_end(result: VideoDetections) -> str:
         f"{result.video}: {ends} of {len(result.detections)} segments reach past the end of the video"
         f" ({result.duration_s:.1f} s){beyond}: is it the right video?"
     )
+
+
+def other_clips(folder: Path, results: Sequence[VideoDetections]) -> int:
+    """How many clips of these videos lie in a folder that are not of these segments: an earlier run's.
+
+    Args:
+        folder: of the clips.
+        results: of all videos whose clips went there.
+    """
+    from ascnet_cli.outputs.clips import clip_names
+
+    now = {unicodedata.normalize("NFC", name) for names in clip_names(results).values() for name in names}
+    alone = (VideoDetections(one.video, 1.0, (_PROBE,)) for one in results)
+    videos = {clip_names([one])[one.video][0].removesuffix(_PROBE_NAME) for one in alone}
+    try:
+        there = {unicodedata.normalize("NFC", path.name) for path in folder.iterdir() if path.is_file()}
+    except OSError:  # it is gone, or may not be looked into: nothing to count
+        return 0
+    clips = (_CLIP.fullmatch(name) for name in there - now)
+    return sum(clip is not None and clip["video"] in videos for clip in clips)
 
 
 def lengths_unknown(videos: Sequence[str], durations_s: Mapping[str, float]) -> str:

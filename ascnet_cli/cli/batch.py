@@ -87,8 +87,10 @@ class Batch:
         Raises:
             StorageError: the disk is full.
         """
-        from ascnet_cli.cli.console import meter
+        from ascnet_cli.cli.console import meter, printable
+        from ascnet_cli.cli.text import counted
         from ascnet_cli.errors import AscnetError
+        from ascnet_cli.remarks import other_clips
         from ascnet_cli.rendering import draw, write_pages
 
         if self.failures:
@@ -104,6 +106,10 @@ class Batch:
                 n_done += 1
                 self._settle(drawn)
                 shown.line(_drawn_lines(drawn, looks[n_done - 1]))
+            clips = self.plan.wanted.clips
+            if clips is not None and (others := other_clips(clips, [look.result for look in looks])):
+                said = f"{clips}/: {counted(others, 'other clip')} of these videos lay there before"
+                shown.line(f"[yellow]note[/yellow]: {printable(said)}")
             try:
                 pages = write_pages(self.plan, looks)
             except AscnetError as error:

@@ -88,3 +88,20 @@ def test_segments_past_the_end_of_the_video():
     said = "a.mp4: 2 of 4 segments reach past the end of the video (2.0 s), 1 of them wholly"
     assert ran.errors[0] == f"warning: {said}: is it the right video?"
     assert remarks.past_end(VideoDetections("a.mp4", 2.0, found[:2])) == ""
+
+
+def test_clips_of_an_earlier_run_are_counted_and_stay():
+    make_video(Path("a.mp4"), n_frames=50)
+    arguments = ("--video-root", ".", "--clips", "clips", "--clips-copy")
+    first = ascnet("render", write_segments("a.mp4", found=[run(0, 1), run(1, 2)]), *arguments)
+    assert (first.code, "lay there" in first.err) == (0, False)
+    for name in ("b__run__0.000-1.000.mp4", "a__notes.mp4", "a.mp4", "aa__run__0.000-1.000.mp4"):
+        Path("clips", name).touch()
+    second = ascnet("render", write_segments("a.mp4", found=[run(0, 1)]), *arguments)
+    assert "note: clips/: 1 other clip of these videos lay there before" in second.errors
+    assert len(list(Path("clips").iterdir())) == 6
+    now = [VideoDetections("a.mp4", 2.0, (run(0, 1), run(1, 2)))]
+    assert remarks.other_clips(Path("clips"), now) == 0
+    Path("clips/a__high_kick__0.000-1.500~0123abcd-2.mp4").touch()
+    assert remarks.other_clips(Path("clips"), now) == 1
+    assert remarks.other_clips(Path("nowhere"), now) == 0
