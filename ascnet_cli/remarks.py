@@ -93,6 +93,26 @@ def other_clips(folder: Path, results: Sequence[VideoDetections]) -> int:
     return sum(clip is not None and clip["video"] in videos for clip in clips)
 
 
+def unplayed(plan: Plan, results: Sequence[VideoDetections]) -> tuple[str, ...]:
+    """Videos of a report that browsers do not play.
+
+    Args:
+        plan: from `targets.plan`.
+        results: of the videos that have a page.
+    """
+    if plan.wanted.report is None:
+        return ()
+    from ascnet_cli.outputs.report.media import unplayable
+
+    advice = "" if plan.wanted.video is not None else ": add --video to have one that they play"
+    lines = []
+    for result in results:
+        path = plan.sources[result.video].path
+        if path is not None and (what := unplayable(path)):
+            lines.append(f"browsers do not play {result.video} ({what}){advice}")
+    return _bounded(lines)
+
+
 def lengths_unknown(videos: Sequence[str], durations_s: Mapping[str, float]) -> str:
     """What a page is like whose videos' files are not looked for.
 

@@ -90,7 +90,7 @@ class Batch:
         from ascnet_cli.cli.console import meter, printable
         from ascnet_cli.cli.text import counted
         from ascnet_cli.errors import AscnetError
-        from ascnet_cli.remarks import other_clips
+        from ascnet_cli.remarks import other_clips, unplayed
         from ascnet_cli.rendering import draw, write_pages
 
         if self.failures:
@@ -110,6 +110,8 @@ class Batch:
             if clips is not None and (others := other_clips(clips, [look.result for look in looks])):
                 said = f"{clips}/: {counted(others, 'other clip')} of these videos lay there before"
                 shown.line(f"[yellow]note[/yellow]: {printable(said)}")
+            for line in unplayed(self.plan, [look.result for look in looks]):
+                shown.line(f"[yellow]note[/yellow]: {printable(line)}")
             try:
                 pages = write_pages(self.plan, looks)
             except AscnetError as error:

@@ -7,11 +7,12 @@ import pytest
 
 from ascnet_cli import remarks
 from ascnet_cli.outputs.files import write_file
+from ascnet_cli.outputs.report.media import unplayable
 from ascnet_cli.segments import VideoDetections
 from ascnet_cli.targets import Source, Wanted, plan
 from tests.ascnet_cli.hostile import run
 from tests.cli_tools import ascnet
-from tests.synthetic import make_video
+from tests.synthetic import MPEG4, make_video
 
 
 def write_truth(*names):
@@ -105,3 +106,19 @@ def test_clips_of_an_earlier_run_are_counted_and_stay():
     Path("clips/a__high_kick__0.000-1.500~0123abcd-2.mp4").touch()
     assert remarks.other_clips(Path("clips"), now) == 1
     assert remarks.other_clips(Path("nowhere"), now) == 0
+
+
+def test_a_report_says_which_videos_browsers_do_not_play():
+    make_video(Path("fish.avi"), n_frames=50, codec=MPEG4)
+    make_video(Path("good.mp4"), n_frames=50)
+    make_video(Path("box.avi"), n_frames=50)
+    Path("words.mp4").write_text("words")
+    write_segments("fish.avi", "good.mp4", "box.avi")
+    ran = ascnet("render", "s.json", "--video-root", ".", "--report", "r.html")
+    assert ran.code == 0
+    assert [line for line in ran.errors if "browsers" in line] == [
+        "note: browsers do not play box.avi (AVI file): add --video to have one that they play",
+        "note: browsers do not play fish.avi (MPEG-4 part 2): add --video to have one that they play",
+    ]
+    assert unplayable(Path("words.mp4")) == ""
+    assert "browsers" not in ascnet("render", "s.json", "--video-root", ".", "--out", "s.csv").err

@@ -25,6 +25,10 @@ _KINDS = {
 }
 
 
+# Codecs that at least one usual browser plays (HEVC where the system can).
+_PLAYED = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "theora"})
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
     """A video as a page refers to it.
@@ -83,6 +87,23 @@ def check_embeddable(video: Path) -> None:
             f"{video} has {size / 1e6:.0f} MB: a page can embed {EMBED_LIMIT_BYTES / 1e6:.0f} MB at most",
             hint="without embedding, the page links to the video; or scale the video down first",
         )
+
+
+def unplayable(video: Path) -> str:
+    """What a video is that no usual browser plays; empty where one may, or where it cannot be opened."""
+    import av
+
+    try:
+        with av.open(f"file:{video}", metadata_errors="replace") as container:
+            streams = container.streams.video
+            codec = streams[0].codec_context.codec if streams else None
+    except (av.error.FFmpegError, OSError):  # whoever needs its pictures says so
+        return ""
+    if codec is None:
+        return ""
+    if codec.name in _PLAYED or codec.canonical_name in _PLAYED:
+        return "" if video.suffix.lower() in _KINDS else f"{video.suffix.lstrip('.').upper()} file"
+    return str(codec.long_name)
 
 
 def relative_url(target: Path, page: Path) -> str:
