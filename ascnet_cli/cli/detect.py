@@ -32,7 +32,8 @@ def detect(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="kinetics400 (400 everyday and sports actions), or the path of an ASC-Net checkpoint.",
+            help="kinetics400 (400 everyday and sports actions), mocap (the movements of the shipped"
+            " example), or the path of an ASC-Net checkpoint.",
         ),
     ] = "kinetics400",
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
