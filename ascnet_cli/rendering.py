@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,8 +146,15 @@ def draw(
             )
 
 
-def write_pages(plan: Plan, looks: Sequence[Look]) -> tuple[Path, ...]:
+def write_pages(
+    plan: Plan, looks: Sequence[Look], failures: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
     """Write the report; the files that were written, the page to open first.
+
+    Args:
+        plan: from `targets.plan`.
+        looks: of the videos that are done.
+        failures: the other videos, and why; the index says it.
 
     Raises:
         AscnetError: it cannot be written, or a video cannot be put into it.
@@ -166,7 +173,7 @@ def write_pages(plan: Plan, looks: Sequence[Look]) -> tuple[Path, ...]:
         )
         for look in looks
     ]
-    return write_report(pages, plan.wanted.report, embed=plan.wanted.embed)
+    return write_report(pages, plan.wanted.report, embed=plan.wanted.embed, failures=failures)
 
 
 def _options(plan: Plan, results: Sequence[VideoDetections]) -> files.WriteOptions:

@@ -113,7 +113,7 @@ class Batch:
             for line in unplayed(self.plan, [look.result for look in looks]):
                 shown.line(f"[yellow]note[/yellow]: {printable(line)}")
             try:
-                pages = write_pages(self.plan, looks)
+                pages = write_pages(self.plan, looks, self._failed())
             except AscnetError as error:
                 self.failures.append(error)
                 return
@@ -200,6 +200,10 @@ class Batch:
 
     def _results(self) -> list[VideoDetections]:
         return [row.result for row in self.rows if row.result is not None]
+
+    def _failed(self) -> dict[str, str]:
+        """The videos that have no result, and why."""
+        return {row.video: row.error or "" for row in self.rows if row.result is None}
 
     def _looks(self) -> list[Look]:
         from ascnet_cli.rendering import Look

@@ -122,3 +122,19 @@ def test_a_report_says_which_videos_browsers_do_not_play():
     ]
     assert unplayable(Path("words.mp4")) == ""
     assert "browsers" not in ascnet("render", "s.json", "--video-root", ".", "--out", "s.csv").err
+
+
+def test_the_index_says_which_videos_failed():
+    make_video(Path("a.mp4"), n_frames=50)
+    write_segments("a.mp4", "<b>gone</b>.mp4")
+    ran = ascnet("render", "s.json", "--video-root", ".", "--report", "r.html")
+    assert ran.code == 3
+    text = Path("r.html").read_text()
+    assert "<title>1 of 2 videos</title>" in text
+    assert "<li><strong>&lt;b&gt;gone&lt;/b&gt;.mp4</strong>: no such video in .</li>" in text
+
+
+def test_the_help_of_detect_names_the_shipped_models():
+    said = " ".join(ascnet("detect", "--help").out.replace("│", " ").split())
+    assert "kinetics400 (400 everyday" in said
+    assert "mocap (the movements" in said

@@ -57,7 +57,13 @@ def policy(script: str, style: str, media: str) -> str:
 
 
 def render(
-    template: str, *, scripts: Sequence[str], styles: Sequence[str], media: str, data: object, **values: str
+    template: str,
+    *,
+    scripts: Sequence[str],
+    styles: Sequence[str],
+    media: str,
+    data: object,
+    **values: object,
 ) -> str:
     """The text of a page.
 
