@@ -55,6 +55,7 @@ class Drawn:
         error: what is wrong, where it failed.
         hint: what to do about it.
         exit_code: what a command ends with that fails for this reason alone; 0 where it is done.
+        n_videos: how many of the files, the first, are annotated videos; the others are clips.
     """
 
     video: str
@@ -64,6 +65,7 @@ class Drawn:
     error: str | None = None
     hint: str | None = None
     exit_code: int = 0
+    n_videos: int = 0
 
 
 def write_texts(
@@ -132,7 +134,8 @@ def draw(
         report = progress(video) if progress else None
         try:
             written, notes = _draw(plan, look.result, labels, names.get(video, ()), report)
-            yield Drawn(video, time.monotonic() - started, written, notes)
+            n_videos = int(plan.videos.get(video) in written)
+            yield Drawn(video, time.monotonic() - started, written, notes, n_videos=n_videos)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on

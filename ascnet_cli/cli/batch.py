@@ -259,7 +259,10 @@ def _drawn_lines(drawn: Drawn, look: Look) -> str:
     if drawn.error is not None:
         return failed_line(drawn.video, drawn.error, drawn.hint)
     name = printable(drawn.video)
-    where = _printable(drawn.files[0]) if len(drawn.files) == 1 else counted(len(drawn.files), "file")
+    clips = len(drawn.files) - drawn.n_videos
+    parts = (drawn.n_videos, "annotated video"), (clips, "clip")
+    what = ", ".join(counted(n, noun) for n, noun in parts if n) or "no clip"
+    where = _printable(drawn.files[0]) if len(drawn.files) == 1 else what
     speed = f"{drawn.seconds:.1f} s, {look.result.duration_s / max(drawn.seconds, 1e-9):.1f}x"
     lines = [f"{name}: drawn into {where} ({speed})"]
     lines += [f"[yellow]note[/yellow]: {name}: {printable(note)}" for note in drawn.notes]

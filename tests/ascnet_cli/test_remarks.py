@@ -96,6 +96,7 @@ def test_clips_of_an_earlier_run_are_counted_and_stay():
     arguments = ("--video-root", ".", "--clips", "clips", "--clips-copy")
     first = ascnet("render", write_segments("a.mp4", found=[run(0, 1), run(1, 2)]), *arguments)
     assert (first.code, "lay there" in first.err) == (0, False)
+    assert first.errors[0].startswith("a.mp4: drawn into 2 clips (")
     for name in ("b__run__0.000-1.000.mp4", "a__notes.mp4", "a.mp4", "aa__run__0.000-1.000.mp4"):
         Path("clips", name).touch()
     second = ascnet("render", write_segments("a.mp4", found=[run(0, 1)]), *arguments)
