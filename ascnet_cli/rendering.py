@@ -71,6 +71,7 @@ class Drawn:
         error: what is wrong, where it failed.
         hint: what to do about it.
         exit_code: what a command ends with that fails for this reason alone; 0 where it is done.
+        n_videos: how many of the files, the first, are annotated videos; the others are clips.
     """
 
     video: str
@@ -80,6 +81,7 @@ class Drawn:
     error: str | None = None
     hint: str | None = None
     exit_code: int = 0
+    n_videos: int = 0
 
 
 def write_texts(plan: Plan, results: Sequence[VideoDetections]) -> Texts:
@@ -147,7 +149,8 @@ def draw(
         report = progress(video) if progress else None
         try:
             written, notes = _draw(plan, look.result, labels, names.get(video, ()), report)
-            yield Drawn(video, time.monotonic() - started, written, notes)
+            n_videos = int(plan.videos.get(video) in written)
+            yield Drawn(video, time.monotonic() - started, written, notes, n_videos=n_videos)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
@@ -161,8 +164,15 @@ def draw(
             )
 
 
-def write_pages(plan: Plan, looks: Sequence[Look]) -> tuple[Path, ...]:
+def write_pages(
+    plan: Plan, looks: Sequence[Look], failures: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
     """Write the report; the files that were written, the page to open first.
+
+    Args:
+        plan: from `targets.plan`.
+        looks: of the videos that are done.
+        failures: the other videos, and why; the index says it.
 
     Raises:
         AscnetError: it cannot be written, or a video cannot be put into it.
@@ -177,10 +187,11 @@ def write_pages(plan: Plan, looks: Sequence[Look]) -> tuple[Path, ...]:
             video=plan.sources[look.result.video].path,
             curves=look.curves,
             truth=plan.truth.get(look.result.video),
+            truth_file=plan.wanted.truth.name if plan.wanted.truth is not None else None,
         )
         for look in looks
     ]
-    return write_report(pages, plan.wanted.report, embed=plan.wanted.embed)
+    return write_report(pages, plan.wanted.report, embed=plan.wanted.embed, failures=failures)
 
 
 def _options(plan: Plan, results: Sequence[VideoDetections]) -> files.WriteOptions:

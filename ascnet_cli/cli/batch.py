@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -64,6 +65,18 @@ class Batch:
     written: list[Path] = field(default_factory=list)
     failures: list[AscnetError] = field(default_factory=list)
 
+    def begin(self) -> None:
+        """Say, before any work, what is asked for and cannot be had.
+
+        Raises:
+            OptionError: nothing of it can be.
+        """
+        from ascnet_cli.remarks import check_embeds, lacking_files, lacking_truth
+
+        check_embeds(self.plan)
+        warn(lacking_truth(self.plan))
+        warn(lacking_files(self.plan))
+
     def write(self) -> None:
         """Write the files of segments; a run in which nothing succeeded leaves older files alone."""
         from ascnet_cli.cli.console import errors
@@ -81,8 +94,10 @@ class Batch:
         Raises:
             StorageError: the disk is full.
         """
-        from ascnet_cli.cli.console import meter
+        from ascnet_cli.cli.console import meter, printable
+        from ascnet_cli.cli.text import counted
         from ascnet_cli.errors import AscnetError
+        from ascnet_cli.remarks import other_clips, unplayed
         from ascnet_cli.rendering import draw, write_pages
 
         if self.failures:
@@ -98,8 +113,14 @@ class Batch:
                 n_done += 1
                 self._settle(drawn)
                 shown.line(_drawn_lines(drawn, looks[n_done - 1]))
+            clips = self.plan.wanted.clips
+            if clips is not None and (others := other_clips(clips, [look.result for look in looks])):
+                said = f"{clips}/: {counted(others, 'other clip')} of these videos lay there before"
+                shown.line(f"[yellow]note[/yellow]: {printable(said)}")
+            for line in unplayed(self.plan, [look.result for look in looks]):
+                shown.line(f"[yellow]note[/yellow]: {printable(line)}")
             try:
-                pages = write_pages(self.plan, looks)
+                pages = write_pages(self.plan, looks, self._failed())
             except AscnetError as error:
                 self.failures.append(error)
                 return
@@ -187,6 +208,10 @@ class Batch:
     def _results(self) -> list[VideoDetections]:
         return [row.result for row in self.rows if row.result is not None]
 
+    def _failed(self) -> dict[str, str]:
+        """The videos that have no result, and why."""
+        return {row.video: row.error or "" for row in self.rows if row.result is None}
+
     def _looks(self) -> list[Look]:
         from ascnet_cli.rendering import Look
 
@@ -256,11 +281,22 @@ def _drawn_lines(drawn: Drawn, look: Look) -> str:
     if drawn.error is not None:
         return failed_line(drawn.video, drawn.error, drawn.hint)
     name = printable(drawn.video)
-    where = _printable(drawn.files[0]) if len(drawn.files) == 1 else counted(len(drawn.files), "file")
+    clips = len(drawn.files) - drawn.n_videos
+    parts = (drawn.n_videos, "annotated video"), (clips, "clip")
+    what = ", ".join(counted(n, noun) for n, noun in parts if n) or "no clip"
+    where = _printable(drawn.files[0]) if len(drawn.files) == 1 else what
     speed = f"{drawn.seconds:.1f} s, {look.result.duration_s / max(drawn.seconds, 1e-9):.1f}x"
     lines = [f"{name}: drawn into {where} ({speed})"]
     lines += [f"[yellow]note[/yellow]: {name}: {printable(note)}" for note in drawn.notes]
     return "\n".join(lines)
+
+
+def warn(lines: Iterable[str], kind: str = "warning") -> None:
+    """Say lines on standard error, after the word for what they are."""
+    from ascnet_cli.cli.console import errors, printable
+
+    for line in lines:
+        errors().print(f"[yellow]{kind}[/yellow]: {printable(line)}")
 
 
 def _printable(path: Path) -> str:

@@ -32,7 +32,8 @@ def detect(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="kinetics400 (400 everyday and sports actions), or the path of an ASC-Net checkpoint.",
+            help="kinetics400 (400 everyday and sports actions), mocap (the movements of the shipped"
+            " example), or the path of an ASC-Net checkpoint.",
         ),
     ] = "kinetics400",
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -120,6 +121,7 @@ def detect(
     sources = [Source(v.name, None if v.path.suffix == FEATURE_ENDING else v.path) for v in videos]
     reads = [v.path for v in videos] + ([truth] if truth is not None else [])
     batch = Batch(plan(wanted, sources, reads), len(videos), json_summary)
+    batch.begin()
 
     from ascnet_cli.detect import DetectOptions
     from ascnet_cli.detector import load_detector

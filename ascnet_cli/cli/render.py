@@ -76,10 +76,11 @@ def render(
     kept = options.listed(labels, "--labels", "archery,ice skating")
     options.check_min_score(min_score)
 
-    from ascnet_cli.cli.batch import Batch
+    from ascnet_cli.cli.batch import Batch, warn
     from ascnet_cli.errors import OptionError, PredictionsError, VideoError
     from ascnet_cli.outputs.files import read_durations
     from ascnet_cli.predictions import find_sources, read_predictions
+    from ascnet_cli.remarks import lengths_unknown
     from ascnet_cli.targets import plan
 
     detections = read_predictions(predictions, labels=kept, min_score=min_score)
@@ -97,7 +98,11 @@ def render(
     reads = [path for path in (predictions, truth) if path is not None]
     sources = [prediction.source for prediction in found if prediction.state == "done"]
     batch = Batch(plan(wanted, sources, reads, n_videos=len(found)), len(found), json_summary)
-    _look(batch, found, detections, read_durations(predictions))
+    batch.begin()
+    durations_s = read_durations(predictions)
+    if report is not None and video_root is None:
+        warn([lengths_unknown(tuple(detections), durations_s)], "note")
+    _look(batch, found, detections, durations_s)
     batch.finish()
     raise typer.Exit(batch.exit_code())
 
@@ -112,8 +117,9 @@ def _look(
     import time
 
     from ascnet_cli.cli.batch import Row, failed_line
-    from ascnet_cli.cli.console import meter
+    from ascnet_cli.cli.console import meter, printable
     from ascnet_cli.predictions import with_results
+    from ascnet_cli.remarks import past_end
 
     started = time.monotonic()
     with meter(len(found)) as shown:
@@ -132,3 +138,5 @@ def _look(
             )
             if row.state == "failed":
                 shown.line(failed_line(row.video, row.error, row.hint))
+            elif row.result is not None and (late := past_end(row.result)):
+                shown.line(f"[yellow]warning[/yellow]: {printable(late)}")

@@ -36,7 +36,13 @@ def data_block(values: object) -> str:
 
 
 def render(
-    template: str, *, scripts: Sequence[str], styles: Sequence[str], media: str, data: object, **values: str
+    template: str,
+    *,
+    scripts: Sequence[str],
+    styles: Sequence[str],
+    media: str,
+    data: object,
+    **values: object,
 ) -> str:
     """The text of a page.
 

@@ -66,4 +66,5 @@ def _card(page: VideoPage, number: Mapping[str, int], tiou: float) -> dict[str, 
             for d in detections
         ],
         "truth": truth,
+        "truth_sought": utf8(page.truth_file or "") if truth is None else "",
     }

@@ -14,7 +14,7 @@ EMBED_LIMIT_BYTES = 100_000_000
 
 # What browsers go by in a data URL. They know no "video/quicktime" and no "video/x-matroska", but do play
 # the streams in such files where they know the codecs.
-_KINDS = {
+KINDS = {
     ".m4v": "video/mp4",
     ".mkv": "video/webm",
     ".mov": "video/mp4",
@@ -95,7 +95,7 @@ def _data_url(video: Path) -> str:
         content = video.read_bytes()
     except OSError as error:
         raise _unreadable(video, error) from error
-    kind = _KINDS.get(video.suffix.lower(), "application/octet-stream")
+    kind = KINDS.get(video.suffix.lower(), "application/octet-stream")
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -32,12 +32,14 @@ class VideoPage:
         curves: what the network saw; None where that is not known.
         truth: the instances that there are (their scores are not looked at); None where that is not known,
             and empty where it is known that there are none.
+        truth_file: what was asked for the ground truth; None where nothing was.
     """
 
     result: VideoDetections
     video: Path | None = None
     curves: Curves | None = None
     truth: tuple[Detection, ...] | None = None
+    truth_file: str | None = None
 
     @property
     def found_labels(self) -> frozenset[str]:
@@ -79,6 +81,7 @@ def document(page: VideoPage, styles: Mapping[str, Style], tiou: float) -> dict[
         ],
         "segments": _segments(page.result.detections, number, judgement),
         "truth": None if judgement is None else _truth(page.truth or (), number, judgement),
+        "truth_sought": utf8(page.truth_file or "") if judgement is None else "",
         "tiou": tiou,
         "curves": None if page.curves is None else _curves(page.curves, number),
     }

@@ -44,11 +44,12 @@ def write_report(
     embed: bool = False,
     title: str | None = None,
     tiou: float = 0.5,
+    failures: Mapping[str, str] | None = None,
 ) -> tuple[Path, ...]:
     """Write what was found in videos as pages for a browser.
 
-    One video is one page at `path`. Several, or none, are an index at `path`, and their pages in a folder
-    beside it: `pages_folder(path)`. The index is written last.
+    One video, where no other failed, is one page at `path`. Several, or none, are an index at `path`, and
+    their pages in a folder beside it: `pages_folder(path)`. The index is written last.
 
     Args:
         pages: each video once; any order.
@@ -56,6 +57,7 @@ def write_report(
         embed: put the videos into the pages (`EMBED_LIMIT_BYTES` each); otherwise pages link to them by
             relative paths, and want to be moved together with them.
         title: heading of the page or the index; None: the video's name, or how many videos there are.
+        failures: videos without a page, by name, and why; they stand at the end of the index.
         tiou: a segment matches an instance of the ground truth at this temporal IoU or more, in (0, 1].
 
     Returns:
@@ -77,7 +79,7 @@ def write_report(
                 check_embeddable(page.video)
     # One set of colours for all pages of a report.
     styles = _styles(pages)
-    if len(pages) == 1:
+    if len(pages) == 1 and not failures:
         (page,) = pages
         _write(path, _page_text(page, path, styles, embed=embed, tiou=tiou, title=title, index=None))
         return (path,)
@@ -91,7 +93,7 @@ def write_report(
         target = folder / page_name(page.result.video)
         _write(target, _page_text(page, target, styles, embed=embed, tiou=tiou, title=None, index=path))
         written.append(target)
-    _write(path, _index_text(pages, written, path, styles, tiou=tiou, title=title))
+    _write(path, _index_text(pages, written, path, styles, tiou=tiou, title=title, failures=failures or {}))
     return (path, *written)
 
 
@@ -149,16 +151,20 @@ def _index_text(
     *,
     tiou: float,
     title: str | None,
+    failures: Mapping[str, str],
 ) -> str:
     urls = [url_from(path, page) for page in written]
     data = index_document(pages, urls, [thumbnail(page.video, page.result) for page in pages], styles, tiou)
+    n_videos = len(pages) + len(failures)
+    count = f"{len(pages)} of {n_videos}" if failures else str(n_videos)
     return render(
         "index.html",
         scripts=_INDEX_SCRIPTS,
         styles=_INDEX_STYLES,
         media="media-src 'none'",
         data=data,
-        title=utf8(title or f"{len(pages)} videos"),
+        title=utf8(title or f"{count} videos"),
+        failures=[(utf8(video), utf8(why)) for video, why in failures.items()],
     )
 
 

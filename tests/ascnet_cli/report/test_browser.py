@@ -122,3 +122,11 @@ def test_two_hours_with_two_thousand_segments_are_a_few_rows(browser, tmp_path):
     browser.until("return document.querySelector('#rows tr[data-index=\"1999\"]')")
     assert browser.js(rows_now) < 60
     assert browser.js("return document.querySelectorAll('*').length") < 700
+
+
+@pytest.mark.parametrize("duration_s", [60.0, 1200.0])
+def test_the_table_has_room_for_labels_and_times(shown, duration_s):
+    rows = found(("cartwheeling", duration_s - 9, duration_s - 1, 0.9))
+    browser = shown(result=VideoDetections("clip.mp4", duration_s, rows), truth=rows, curves=None, video=None)
+    cells = "document.querySelectorAll('td.what span:last-child, tbody tr:not(.gap) td')"
+    assert browser.js(f"return [...{cells}].every((e) => e.scrollWidth <= e.clientWidth)")

@@ -26,6 +26,7 @@ function card(video, place) {
   const facts = make("div", { className: "facts muted" },
     `${clockText(video.duration_ms, 1)}, ${count(video.segments.length, "segment")}`);
   const words = make("div", { className: "words" }, make("a", { href: video.url }, video.name), facts);
+  if (video.truth_sought) facts.append(`, no ground truth in ${video.truth_sought}`);
   if (video.truth) words.append(verdicts(video.truth));
   if (chips.length) words.append(make("ul", { className: "chips" }, ...chips));
   const item = make("li", { className: "card" }, picture, strip, words);

@@ -89,7 +89,8 @@ function go(direction) {
 function setUp() {
   const used = new Set(model.segments.map((s) => s.label));
   element("summary").textContent =
-    `${count(model.segments.length, "segment")} of ${count(used.size, "class", "classes")} in ${clockText(model.duration, 1)}`;
+    `${count(model.segments.length, "segment")} of ${count(used.size, "class", "classes")} in ${clockText(model.duration, 1)}`
+    + (model.data.truth_sought ? `; no ground truth for this video in ${model.data.truth_sought}` : "");
   const scores = model.segments.map((s) => s.score);
   const [low, high] = scores.length ? scores.reduce(([a, b], s) => [Math.min(a, s), Math.max(b, s)], [Infinity, -Infinity]) : [0, 1];
   const least = element("least");

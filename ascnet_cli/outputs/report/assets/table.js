@@ -35,6 +35,7 @@ class Table {
     this.list = element("list");
     this.body = element("rows");
     this.list.querySelector("table").classList.toggle("judged", model.judged);
+    if (model.duration >= 600000) this.list.querySelector("table").classList.add(model.duration < 3600000 ? "minutes" : "hours");
     this.heads();
     this.list.addEventListener("scroll", oncePerFrame(() => this.draw()), { passive: true });
     new ResizeObserver(oncePerFrame(() => this.draw())).observe(this.list);
