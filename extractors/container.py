@@ -61,6 +61,11 @@ def file_state(path: Path) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns, missing_bytes(path))
 
 
+def longest_step_back_s(nominal_s: float) -> float:
+    """How far stamps may go back before that is a jump: pictures out of order do, a little."""
+    return max(1.0, (REORDER_FRAMES + 1) * nominal_s)
+
+
 class Timeline:
     """Makes seconds out of the stamps of frames, given in the order of presentation.
 
@@ -79,7 +84,7 @@ class Timeline:
     def __init__(self, nominal_s: float, longest_gap_s: float) -> None:
         self._nominal_s = nominal_s
         self._longest_gap_s = longest_gap_s
-        self._longest_step_back_s = max(1.0, (REORDER_FRAMES + 1) * nominal_s)
+        self._longest_step_back_s = longest_step_back_s(nominal_s)
         self._latest_s: float | None = None
         self._offset_s = 0.0
         self._timed = False

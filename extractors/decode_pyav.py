@@ -173,6 +173,19 @@ def header_info(path: Path, container: av.container.InputContainer, stream: Vide
     )
 
 
+def nominal_s(stream: VideoStream) -> float:
+    """How long a frame lasts where nothing but the header says so, seconds."""
+    rate = stream.base_rate or stream.average_rate
+    return min(float(1 / rate), 1.0) if rate else 0.04
+
+
+def longest_gap_s(container: av.container.InputContainer) -> float:
+    """How far times of frames may step ahead before that is a jump of the clock, seconds."""
+    restarts: Any = Flags.ts_discont.value
+    restarting = bool(container.format.flags & restarts)
+    return container_file.LONGEST_GAP_RESTARTING_S if restarting else container_file.LONGEST_GAP_S
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
     """One presented picture as the decoder left it: in its own pixel format, not turned, not resized.
@@ -224,12 +237,8 @@ class PyAvReader(VideoReader):
                 self._container.close()
                 raise
         self._scaler = Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
-        restarts: Any = Flags.ts_discont.value
-        restarting = bool(self._container.format.flags & restarts)
-        self._longest_gap_s = (
-            container_file.LONGEST_GAP_RESTARTING_S if restarting else container_file.LONGEST_GAP_S
-        )
-        self._timeline = container_file.Timeline(self._nominal_s(), self._longest_gap_s)
+        self._longest_gap_s = longest_gap_s(self._container)
+        self._timeline = container_file.Timeline(nominal_s(self._stream), self._longest_gap_s)
         self._packets = 0
         self._bad_packets = 0
         self._frames = 0
@@ -289,16 +298,12 @@ class PyAvReader(VideoReader):
             if not 0 <= duration_s <= self._longest_gap_s:
                 duration_s = 0.0
             # The last frame lasts as long as it says, or as long as the one before it.
-            step_s = time_s - last_s if self._frames else self._nominal_s()
+            step_s = time_s - last_s if self._frames else nominal_s(self._stream)
             self._end_s = time_s + (duration_s or step_s)
             self._frames += 1
             last_s = time_s
             yield time_s, duration_s, picture
         self._judge()
-
-    def _nominal_s(self) -> float:
-        rate = self._stream.base_rate or self._stream.average_rate
-        return min(float(1 / rate), 1.0) if rate else 0.04
 
     def _in_order(self, picture_of: Callable[[VideoFrame], P]) -> Iterator[tuple[float, float, P]]:
         """Pictures as the decoder presents them, with their times sorted over a short window.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
@@ -15,8 +16,9 @@ import av.container
 import av.error
 from av.video.stream import VideoStream
 
-from extractors.decode_pyav import header_info, open_container
+from extractors.decode_pyav import header_info, longest_gap_s, nominal_s, open_container
 from extractors.errors import VideoError
+from extractors.packet_times import PacketStamp, packet_times
 from extractors.video import MAX_PIXELS, check_file
 
 # Clocks of containers are coarse: at 1/1000 s, pictures of 29.97 fps are 33 or 34 ms apart.
@@ -50,18 +52,22 @@ def measure_timing(path: Path, *, max_pixels: int = MAX_PIXELS) -> Timing:
     container, stream = open_container(path, max_pixels=max_pixels)
     with container:
         header_fps = header_info(path, container, stream).header_fps
-        base_s = float(stream.time_base or 0)
+        gap_s = longest_gap_s(container)
+        frame_s = nominal_s(stream)
         packets = list(_stamps(container, stream))
-    nominal_s = 1 / header_fps if header_fps else 0.0
-    shown_s = {stamp * base_s: length * base_s for stamp, length in packets if stamp is not None}
+    timed = [packet for packet in packets if packet.shown_s is not None]
+    # Lengths beyond a jump are not believed, nor when decoding.
+    placed = zip(packet_times(timed, frame_s, gap_s), timed, strict=True)
+    shown_s = {time_s: packet.duration_s if packet.duration_s <= gap_s else 0.0 for time_s, packet in placed}
     times_s = sorted(shown_s)
+    header_s = 1 / header_fps if header_fps else 0.0
     steps_s = [after - before for before, after in pairwise(times_s)]
-    last_s = (shown_s[times_s[-1]] if times_s else 0.0) or (steps_s[-1] if steps_s else nominal_s)
+    last_s = (shown_s[times_s[-1]] if times_s else 0.0) or (steps_s[-1] if steps_s else header_s)
     if len(times_s) < len(packets) // 2 or not times_s or last_s <= 0:
         # Packets without times, or one picture that does not say how long it is shown.
-        if not packets or not nominal_s:
+        if not packets or not header_s:
             raise VideoError("no picture has a time, nor has the file a frame rate", hint="remux it to mp4")
-        return Timing(len(packets) * nominal_s, header_fps, is_constant=True, n_frames=len(packets))
+        return Timing(len(packets) * header_s, header_fps, is_constant=True, n_frames=len(packets))
     duration_s = times_s[-1] - times_s[0] + last_s
     if not steps_s:
         return Timing(duration_s, 1 / last_s, is_constant=True, n_frames=1)
@@ -74,8 +80,9 @@ def measure_timing(path: Path, *, max_pixels: int = MAX_PIXELS) -> Timing:
     return Timing(duration_s, fps, is_constant, len(times_s))
 
 
-def _stamps(container: av.container.InputContainer, stream: VideoStream) -> Iterator[tuple[int | None, int]]:
-    """When each picture is shown and for how long, in the stream's clock; damage ends them early."""
+def _stamps(container: av.container.InputContainer, stream: VideoStream) -> Iterator[PacketStamp]:
+    """When each picture is shown and for how long, by the file; damage ends them early."""
+    base = stream.time_base or Fraction(0)
     packets = container.demux(stream)
     while True:
         try:
@@ -84,4 +91,8 @@ def _stamps(container: av.container.InputContainer, stream: VideoStream) -> Iter
             return
         # Packets that an edit list leaves out show nothing.
         if packet.size and not packet.is_discard:
-            yield packet.dts if packet.pts is None else packet.pts, packet.duration or 0
+            shown = packet.dts if packet.pts is None else packet.pts
+            shown_s, stored_s = (
+                None if stamp is None else float(stamp * base) for stamp in (shown, packet.dts)
+            )
+            yield PacketStamp(shown_s, stored_s, max(float((packet.duration or 0) * base), 0.0))

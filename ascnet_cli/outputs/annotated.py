@@ -98,11 +98,11 @@ def write_annotated(
         def write(shown: Shown, file: VideoFile) -> None:
             nonlocal n_frames, end_s
             panel.paint(canvas.show(shown.frame), shown.start_s)
-            file.put(canvas.frame, shown.start_s, shown.end_s)
+            written_s = file.put(canvas.frame, shown.start_s, shown.end_s)
             for sound in video.heard():
                 if sound.within(0.0, sound.end_s + 1):
                     file.put_sound(sound, 0.0)
-            n_frames, end_s = n_frames + 1, shown.end_s
+            n_frames, end_s = n_frames + 1, written_s
             if progress is not None:
                 progress(end_s, duration_s)
 

@@ -6,29 +6,21 @@ each further lot.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
+from ascnet_cli.outputs.clip_cutter import Cutter
 from ascnet_cli.outputs.clip_lots import lots_of
 from ascnet_cli.outputs.clip_names import clip_names
-from ascnet_cli.outputs.video.canvas import Canvas
-from ascnet_cli.outputs.video.colour import Colours
-from ascnet_cli.outputs.video.file import VideoFile, check_apart, tick_of, writing
-from ascnet_cli.outputs.video.layout import Box
-from ascnet_cli.outputs.video.sound import APART_S, Gate, SoundPacket
-from ascnet_cli.outputs.video.source import Shown, Source
-from ascnet_cli.outputs.video.upright import upright_size
-from ascnet_cli.segments import Detection, Segment, VideoDetections
+from ascnet_cli.outputs.video.file import check_apart
+from ascnet_cli.outputs.video.source import Source
+from ascnet_cli.segments import Detection, VideoDetections
 from weights import atomic
 
 __all__ = ["Clip", "clip_names", "write_clips"]
 
 OPEN_AT_ONCE = 8  # files; each holds an encoder with the pictures that it looks ahead
-_ROUNDING_S = 0.0005  # segments are written to files with milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +30,9 @@ class Clip:
     Attributes:
         path: the file.
         detection: what it shows.
-        start_s: where its first picture stands in the source, seconds.
-        end_s: where its last picture ends in the source, seconds.
+        start_s: where it begins in the source, seconds; its first picture's start, or within that picture
+            where none begins in the segment.
+        end_s: where it ends in the source, seconds; with the segment, but where pictures were copied.
     """
 
     path: Path
@@ -115,7 +108,7 @@ def _cut_segments(
     ends_s = [max(segments[index].end_s for index in lot) for lot in lots]
     for number, lot in enumerate(lots):
         done_s = sum(ends_s[:number])
-        with Source(source) as video, _Cutter(video, segments, lot, paths) as cutter:
+        with Source(source) as video, Cutter(video, segments, lot, paths) as cutter:
             for shown in video.pictures():
                 cutter.put(shown)
                 if progress is not None:
@@ -126,130 +119,3 @@ def _cut_segments(
         for index, span in cutter.spans.items():
             spans[index] = span
     return spans
-
-
-@dataclass
-class _Open:
-    """A clip that is being written."""
-
-    index: int
-    segment: Segment
-    begin_s: float
-    file: VideoFile
-    stack: ExitStack
-    gate: Gate
-    end_s: float = 0.0
-
-    def shows(self, time_s: float) -> bool:
-        return time_s < self.segment.end_s - _ROUNDING_S
-
-    def give(self, sound: SoundPacket) -> None:
-        if self.gate.passes(sound):
-            self.file.put_sound(sound, self.begin_s)
-
-
-class _Cutter:
-    """Gives the pictures and the sound of one pass to the clips that they belong to."""
-
-    def __init__(
-        self, video: Source, segments: Sequence[Segment], lot: Sequence[int], paths: Sequence[Path]
-    ) -> None:
-        self._video = video
-        self._segments = segments
-        self._paths = paths
-        self._waiting = deque(lot)
-        self._open: list[_Open] = []
-        self._heard: deque[SoundPacket] = deque()
-        self._canvas: Canvas | None = None
-        self._colours: Colours | None = None
-        self._size = (0, 0)
-        self._stack = ExitStack()
-        self.spans: dict[int, tuple[float, float]] = {}
-
-    @property
-    def done(self) -> bool:
-        """Whether no picture is needed any more."""
-        return not self._waiting and not self._open
-
-    def put(self, shown: Shown) -> None:
-        """Take the next picture, and what sound came by with it."""
-        self._listen(shown.start_s)
-        begin = list(takewhile(lambda index: self._begins(index, shown.start_s), self._waiting))
-        if begin or any(clip.shows(shown.start_s) for clip in self._open):
-            self._show(shown)
-        for _ in begin:
-            self._begin(self._waiting.popleft(), shown)
-        for clip in list(self._open):
-            if clip.shows(shown.start_s) or not clip.end_s:
-                self._write(clip, shown)
-            elif clip.gate.closed(shown.start_s):
-                self._end(clip)
-        self._last = shown
-
-    def _begins(self, index: int, time_s: float) -> bool:
-        return self._segments[index].start_s - _ROUNDING_S <= time_s
-
-    def _listen(self, now_s: float) -> None:
-        while self._heard and self._heard[0].end_s < now_s - APART_S:
-            self._heard.popleft()
-        for sound in self._video.heard():
-            self._heard.append(sound)
-            for clip in self._open:
-                clip.give(sound)
-
-    def _show(self, shown: Shown) -> None:
-        if self._canvas is None:
-            picture = upright_size(shown.frame)
-            self._size = picture[0] + picture[0] % 2, picture[1] + picture[1] % 2
-            self._colours = Colours.of(shown.frame.picture)
-            self._canvas = Canvas(self._size, Box(0, 0, *self._size), picture, self._colours)
-        self._canvas.show(shown.frame)
-
-    def _begin(self, index: int, shown: Shown) -> None:
-        assert self._colours is not None  # noqa: S101  # a picture was shown
-        stack = ExitStack()
-        self._stack.push(stack)
-        file = stack.enter_context(
-            writing(
-                self._paths[index],
-                self._size,
-                self._colours,
-                tick=tick_of(self._video.tick),
-                rate=self._video.rate,
-                sounds=self._video.sounds,
-            )
-        )
-        segment, streams = self._segments[index], [stream.index for stream in self._video.sounds]
-        gate = Gate(shown.start_s, max(segment.end_s, shown.end_s), streams)
-        clip = _Open(index, segment, shown.start_s, file, stack, gate)
-        self._open.append(clip)
-        for sound in self._heard:
-            clip.give(sound)
-
-    def _write(self, clip: _Open, shown: Shown) -> None:
-        assert self._canvas is not None  # noqa: S101
-        clip.file.put(self._canvas.frame, shown.start_s - clip.begin_s, shown.end_s - clip.begin_s)
-        clip.end_s = shown.end_s
-
-    def _end(self, clip: _Open) -> None:
-        self._open.remove(clip)
-        clip.stack.close()
-        self.spans[clip.index] = (clip.begin_s, clip.end_s)
-
-    def finish(self) -> None:
-        """The video has ended, or no more of it is needed."""
-        self._listen(self._last.start_s)
-        if self._waiting:  # they begin after the last picture, which then has to do
-            self._show(self._last)
-        while self._waiting:
-            self._begin(self._waiting.popleft(), self._last)
-            self._write(self._open[-1], self._last)
-            self._end(self._open[-1])
-        for clip in list(self._open):
-            self._end(clip)
-
-    def __enter__(self) -> _Cutter:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stack.__exit__(*failure)  # type: ignore[arg-type]

@@ -48,6 +48,32 @@ def test_the_duration_is_that_of_decoding(tmp_path, start_s):
         assert measure_timing(path).duration_s == pytest.approx(video.report.duration_s, abs=0.002)
 
 
+def joined(folder, starts_s):
+    """A transport stream of parts of one second, each with the clock that its camera had."""
+    path = folder / "joined.ts"
+    with path.open("wb") as file:
+        for start_s in starts_s:
+            times_s = [start_s + Fraction(k, 25) for k in range(25)]
+            part = make_video(folder / "part.ts", times_s=times_s, time_base=Fraction(1, 90000), codec=H264_B)
+            file.write(part.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("jumps_s", [[20], [-100], [20, 3000], [9000, 12, -50], [5]])
+def test_where_the_clock_jumps_it_is_still_that_of_decoding(tmp_path, jumps_s):
+    starts_s = [200 + sum(jumps_s[:k]) for k in range(len(jumps_s) + 1)]
+    path = joined(tmp_path, starts_s)
+    with open_video(path) as video:
+        for _ in video.frames():
+            pass
+        report = video.report
+    timing = measure_timing(path)
+    assert timing.n_frames == report.frames_decoded
+    assert timing.duration_s == pytest.approx(report.duration_s, abs=0.002)
+    assert timing.is_constant == (jumps_s != [5])  # which is short enough to be a gap
+    assert timing.frames_per_s == pytest.approx(timing.n_frames / timing.duration_s, rel=0.001)
+
+
 def test_a_header_that_is_wrong_is_not_believed(tmp_path):
     path = make_video(tmp_path / "a.mkv", times_s=[k / 10 for k in range(20)], fps=25)
     with open_video(path) as video:

@@ -22,8 +22,10 @@ from weights.atomic import replacing
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 # The same pictures give the same bytes: a fixed number of threads, and none of the code of x264 that was
-# seen to differ from run to run (its AVX-512, which reads beyond its data).
+# seen to differ from run to run (its AVX-512, which reads beyond its data). No picture is stored before one
+# that is shown earlier: an mp4 keeps how long a picture is shown for the one that is stored last alone.
 ENCODER = {
+    "bf": "0",
     "crf": "18",
     "preset": "veryfast",
     "threads": "4",
@@ -161,19 +163,24 @@ class VideoFile:
         """What a person should know of the sound: one sentence each."""
         return tuple(sound.note for sound in self._sounds.values() if sound.note)
 
-    def put(self, frame: VideoFrame, start_s: float, end_s: float) -> None:
+    def put(self, frame: VideoFrame, start_s: float, end_s: float) -> float:
         """Encode a picture.
 
         Args:
             frame: of the file's size, in its pixel format; not kept.
             start_s: when it is shown, seconds from the beginning of the file.
             end_s: until when.
+
+        Returns:
+            Until when it is shown in the file's ticks, seconds.
         """
         stamp = max(round(start_s * self._ticks_per_s), self._last + 1)
         self._last = stamp
         self._durations[stamp] = max(round(end_s * self._ticks_per_s) - stamp, 1)
         frame.pts, frame.time_base = stamp, self._tick
+        ends = stamp + self._durations[stamp]
         self._encode(frame)
+        return float(ends * self._tick)
 
     def put_sound(self, sound: SoundPacket, begin_s: float) -> None:
         """Take a packet of a stream that was asked for; `begin_s` of the source is 0 in the file."""

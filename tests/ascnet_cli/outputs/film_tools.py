@@ -30,6 +30,31 @@ class Film:
         return [synthetic.read_index(part(rgb, size)) for rgb in self.pictures]
 
 
+def stills(path: Path, spans) -> Path:
+    """A video whose pictures are shown from one time until another, seconds, as its packets say."""
+    with av.open(f"file:{path}", "w") as output:
+        stream = output.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height = synthetic.SIZE
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 1000)
+        packets = []
+        for number, (start_s, _) in enumerate(spans):
+            frame = av.VideoFrame.from_ndarray(synthetic.picture(number), format="rgb24")
+            frame.pts, frame.time_base = round(start_s * 1000), Fraction(1, 1000)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        for packet, (start_s, end_s) in zip(packets, spans, strict=True):
+            packet.duration = round((end_s - start_s) * 1000)
+            output.mux(packet)
+    return path
+
+
+def length_s(path: Path) -> float:
+    """How long the pictures of a file are, by what it says itself."""
+    with av.open(f"file:{path}") as container:
+        stream = container.streams.video[0]
+        return float(stream.duration * stream.time_base)
+
+
 def part(rgb, size=synthetic.SIZE):
     """The source's picture in an annotated one."""
     left = (rgb.shape[1] - size[0]) // 4 * 2

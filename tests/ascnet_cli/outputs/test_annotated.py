@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -21,8 +22,10 @@ from tests.ascnet_cli.outputs.film_tools import (
     beeps_s,
     found,
     left_over,
+    length_s,
     part,
     sound_codec,
+    stills,
     watch,
 )
 from tests.synthetic import make_video
@@ -62,6 +65,15 @@ def test_times_of_a_variable_rate_are_kept_to_the_tick(name, tick, tmp_path):
     assert film.times_s == pytest.approx([time - before.times_s[0] for time in before.times_s], abs=1e-6)
     assert film.times_s == pytest.approx([float(time) for time in times], abs=own)
     assert film.numbers() == list(range(len(times)))
+
+
+@pytest.mark.parametrize("starts_s", [[0, 0.04, 0.08, 0.5, 10], [0, 0.5, 1, 1.5, 3.5], [0, 1, 6]])
+def test_the_last_picture_stays_as_long_as_it_did(starts_s, tmp_path):
+    source = stills(tmp_path / "v.mp4", list(pairwise(starts_s)))
+    report, film = annotate(source, VideoDetections("v.mp4", float(starts_s[-1]), ()))
+    assert length_s(report.path) == pytest.approx(starts_s[-1], abs=1e-3)
+    assert report.duration_s == pytest.approx(length_s(report.path), abs=1e-6)
+    assert film.times_s == pytest.approx(starts_s[:-1], abs=1e-6)
 
 
 def test_a_delayed_start_is_time_zero(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ascnet_cli.errors import OptionError, OutputError, VideoError
+from ascnet_cli.outputs import clip_cutter
 from ascnet_cli.outputs import clips as clips_module
 from ascnet_cli.outputs.clip_cuts import Stamp, cuts_of
 from ascnet_cli.outputs.clip_lots import lots_of
@@ -16,7 +17,16 @@ from ascnet_cli.outputs.clips import write_clips
 from ascnet_cli.outputs.video.source import Source
 from ascnet_cli.segments import Segment
 from tests import synthetic
-from tests.ascnet_cli.outputs.film_tools import add_sound, beeps_s, found, left_over, sound_codec, watch
+from tests.ascnet_cli.outputs.film_tools import (
+    add_sound,
+    beeps_s,
+    found,
+    left_over,
+    length_s,
+    sound_codec,
+    stills,
+    watch,
+)
 from tests.synthetic import make_video
 
 KEYS_EVERY = 20
@@ -43,7 +53,7 @@ def test_a_clip_begins_with_the_first_picture_at_or_after_its_start(folder, tmp_
         [13, 14],
     ]
     assert [(clip.start_s, clip.end_s) for clip in clips] == [
-        (pytest.approx(a), pytest.approx(b)) for a, b in ((0.4, 0.8), (0.44, 0.8), (0.0, 2.4), (0.52, 0.6))
+        (pytest.approx(a), pytest.approx(b)) for a, b in ((0.4, 0.8), (0.44, 0.79), (0.0, 2.4), (0.52, 0.6))
     ]
     for clip in clips:
         film = watch(clip.path)
@@ -67,14 +77,54 @@ def test_variable_rates_keep_their_times(folder, tmp_path):
     film = watch(clip.path)
     assert film.numbers() == [2, 3, 4, 5]
     assert film.times_s == pytest.approx([0.0, 0.01, 0.3, 0.8], abs=1e-6)
-    assert (clip.start_s, clip.end_s) == (pytest.approx(0.2), pytest.approx(1.03))
+    assert (clip.start_s, clip.end_s) == (pytest.approx(0.2), pytest.approx(1.02))
+    assert length_s(clip.path) == pytest.approx(0.82, abs=1e-3)
 
 
 def test_every_segment_has_a_clip_also_where_no_picture_begins(folder, tmp_path):
     source = make_video(tmp_path / "v.mkv", times_s=[0.0, 1.0, 2.0])
     wanted = found(("gap", 0.2, 0.4, 1.0), ("late", 2.5, 3.0, 1.0), ("after", 50.0, 60.0, 1.0))
     clips = write_clips(source, wanted, folder)
-    assert [watch(clip.path).numbers() for clip in clips] == [[1], [2], [2]]
+    assert [watch(clip.path).numbers() for clip in clips] == [[0], [2], [2]]
+
+
+def test_a_segment_inside_one_long_picture_shows_that_one(folder, tmp_path):
+    source = stills(tmp_path / "v.mp4", [(0, 0.5), (0.5, 10), (10, 10.04)])
+    wanted = found(
+        ("in", 2, 9, 1.0),
+        ("later", 3, 4, 1.0),
+        ("on", 0.5, 7, 1.0),
+        ("over", 2, 10.04, 1.0),
+        ("end", 10.02, 12, 1.0),
+    )
+    clips = write_clips(source, wanted, folder)
+    assert [watch(clip.path).numbers() for clip in clips] == [[1], [1], [1], [2], [2]]
+    spans = [(2, 9), (3, 4), (0.5, 7), (10, 10.04), (10.02, 10.04)]
+    for clip, (start_s, end_s) in zip(clips, spans, strict=True):
+        assert (clip.start_s, clip.end_s) == (pytest.approx(start_s), pytest.approx(end_s, abs=1e-3))
+        assert length_s(clip.path) == pytest.approx(clip.end_s - clip.start_s, abs=1e-3)
+
+
+def test_many_segments_inside_one_picture_are_not_open_at_once(folder, tmp_path):
+    source = stills(tmp_path / "v.mp4", [(0, 10), (10, 11)])
+    most, opened = 0, clip_cutter.writing
+
+    def counted(*arguments, **options):
+        nonlocal most
+        most = max(most, len(list(folder.glob(".ascnet*"))))
+        return opened(*arguments, **options)
+
+    with mock.patch.object(clip_cutter, "writing", counted):
+        write_clips(source, found(*((f"c{k}", k / 4, (k + 1) / 4, 1.0) for k in range(1, 39))), folder)
+    assert len(list(folder.iterdir())) == 38
+    assert most <= 1
+
+
+def test_sound_goes_along_where_no_picture_begins(folder, tmp_path):
+    silent = stills(tmp_path / "silent.mp4", [(0, 0.5), (0.5, 10), (10, 10.04)])
+    source = add_sound(silent, tmp_path / "v.mp4", 3.0, seconds=10.0)
+    (clip,) = write_clips(source, found(("in", 2, 9, 1.0)), folder)
+    assert beeps_s(clip.path) == pytest.approx([1.0], abs=0.03)
 
 
 def test_the_video_is_read_once_for_all_segments(folder, tmp_path):
