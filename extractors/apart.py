@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from extractors.children import ignore_interrupts, uninterrupted
 from extractors.errors import OptionError, VideoError
 from extractors.pieces import Piece, VideoEnd, read_videos
 from extractors.video import DecodeReport
@@ -103,11 +104,8 @@ class DecoderProcess:
         context = multiprocessing.get_context("spawn")
         self._line, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other,), name="decoder", daemon=True)
-        before = _block_interrupts()
-        try:
+        with uninterrupted():
             self._process.start()
-        finally:
-            _restore(before)
         other.close()
         if not self._line.poll(_START_S):
             self.close()
@@ -156,18 +154,6 @@ class DecoderProcess:
         )
 
 
-def _block_interrupts() -> set[Any] | None:
-    """Let a process that is started now never hear of Ctrl-C; whoever started it decides what that means."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
-        return None
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
-
-
-def _restore(before: set[Any] | None) -> None:
-    if before is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _array(line: Connection, shape: list[int]) -> UInt8[np.ndarray, "*n"]:
     made: UInt8[np.ndarray, "*n"] = np.empty(shape, np.uint8)
     line.recv_bytes_into(made.data.cast("B"))
@@ -189,6 +175,7 @@ def _error(kind: str, message: str, hint: str) -> Exception:
 
 def _serve(line: Connection) -> None:
     """All that the process does: a request, its pieces, its end; until nobody asks any more."""
+    ignore_interrupts()
     import extractors.decode_pyav  # noqa: F401 - before a time limit runs
 
     with suppress(EOFError, ConnectionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import traceback
@@ -258,20 +257,3 @@ def _with_room(error: StorageError, folder: Path, n_bytes: int) -> StorageError:
         return error
     told = f"{error} (about {n_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free)"
     return StorageError(told, hint=error.hint)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it has ended, however that was (kill -9)."""
-    import threading
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is None:
-        return
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
