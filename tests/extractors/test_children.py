@@ -18,18 +18,23 @@ from weights.processes import has_ended
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def say(word):
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
 def say_blocked():
-    print("blocked" if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []) else "open", flush=True)
+    say("blocked" if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []) else "open")
 
 
 def say_ignored():
     ignore_interrupts()
-    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, flush=True)
+    say(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
 
 
 def idle():
     end_with_parent()
-    print(os.getpid(), flush=True)
+    say(os.getpid())
     time.sleep(600)
 
 
@@ -43,8 +48,8 @@ def start_children(target, n_children):
     say_blocked()
 
 
-def fresh(call):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.extractors.test_children import *; "
+def fresh(call, module="test_children"):
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.extractors.{module} import *; "
     return subprocess.Popen([sys.executable, "-c", program + call], stdout=subprocess.PIPE, text=True)
 
 
