@@ -108,7 +108,7 @@ def detect(
 
     from ascnet_cli.cli.batch import Batch
     from ascnet_cli.cli.console import errors
-    from ascnet_cli.errors import VideoError
+    from ascnet_cli.errors import DeviceError, VideoError
     from ascnet_cli.inputs import FEATURE_ENDING, collect
     from ascnet_cli.targets import Source, plan
 
@@ -141,6 +141,8 @@ def detect(
         if batch.rows or not isinstance(stop, Exception):
             batch.write()
             batch.show(stopped=True)
+        if isinstance(stop, DeviceError):  # it was there, so nothing was asked for wrongly
+            stop.exit_code = 3 if any(row.state == "done" for row in batch.rows) else 4
         raise
     batch.finish()
     raise typer.Exit(batch.exit_code())

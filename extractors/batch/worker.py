@@ -14,6 +14,7 @@ from extractors.batch.inputs import is_list
 from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Said, Stage, Unfit
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
 from extractors.errors import OptionError, VideoError
+from extractors.mishaps import is_gpu_error, known_error
 from extractors.store import Dtype, MadeFeatures, fingerprint, write_features
 from extractors.video import check_file
 from weights.atomic import write_error
@@ -206,7 +207,7 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         stage: where; None: where its traceback says.
         ends_run: no other video would fare better, wherever.
     """
-    known = _as_known(error)
+    known = known_error(error, memory_hint="use fewer --workers")
     return Failure(
         stage=stage or stage_of(error),
         error_class=type(error).__name__,
@@ -216,7 +217,7 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         ends_run=ends_run,
         # What was asked for contradicts itself or is not installed here: so it is for every video.
         ends_place=isinstance(error, OptionError),
-        ends_worker=_is_gpu_error(error),
+        ends_worker=is_gpu_error(error),
     )
 
 
@@ -231,22 +232,6 @@ def stage_of(error: Exception) -> Stage:
         if any(name.startswith(module) and function in ("", called) for name, called in frames):
             return stage
     return "open" if isinstance(error, OSError) else "network"
-
-
-def _as_known(error: Exception) -> AscnetError:
-    if isinstance(error, AscnetError):
-        return error
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        where = "the memory" if isinstance(error, MemoryError) else "the device's memory"
-        return StorageError(f"{where} was not enough for this video", hint="use fewer --workers")
-    if isinstance(error, OSError):
-        return VideoError(f"cannot be read: {error.strerror or error}", hint="check the file and its disk")
-    return AscnetError(f"{type(error).__name__}: {error}", hint="please report this as a bug")
-
-
-def _is_gpu_error(error: Exception) -> bool:
-    """Whether a graphics card was left in a state in which nothing more can be computed in this process."""
-    return isinstance(error, RuntimeError) and ("CUDA error" in str(error) or "cuDNN" in str(error))
 
 
 def _with_room(error: StorageError, folder: Path, n_bytes: int) -> StorageError:
