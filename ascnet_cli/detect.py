@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from ascnet_cli.detector import Detector, curves_of, segments_of
 from ascnet_cli.errors import (
-    AscnetError,
+    DeviceError,
     FeatureError,
     OptionError,
     StorageError,
@@ -33,6 +32,7 @@ from ascnet_cli.labels import find_labels
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.outputs.curves import Curves, classes_that_matter
 from ascnet_cli.segments import VideoDetections
+from extractors.mishaps import is_gpu_error, known_error
 from extractors.snippets import TimeGrid
 from extractors.store import fingerprint, load_features, save_features, up_to_date
 from extractors.video import DecodeReport
@@ -141,6 +141,7 @@ def detect_all(
 
     Raises:
         OptionError: a label that the model does not have, or a decoder that is not installed.
+        DeviceError: the graphics card can compute nothing more in this process.
         StorageError: the disk is full.
         OutputError: features cannot be written where they were asked for.
     """
@@ -159,8 +160,14 @@ def _outcome(
         result, curves, material = _detect(video, detector, options, progress)
     except (OptionError, StorageError):
         raise  # no other video would fare better
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file sets off, the batch goes on
-        known = _as_known(error)
+    except Exception as error:
+        if is_gpu_error(error):
+            raise DeviceError(
+                f"{video.name}: the graphics card failed: {str(error).splitlines()[0]}",
+                hint="run the same command again, without this file if it fails there again; "
+                "--features-out keeps what is done for the next run",
+            ) from error
+        known = known_error(error, memory_hint="close other programs")
         return VideoOutcome(
             video=video.name,
             state="failed",
@@ -180,18 +187,6 @@ def _outcome(
         kept=material.kept,
         curves=curves,
     )
-
-
-def _as_known(error: Exception) -> AscnetError:
-    """What failed one video, as an error that a person can act on."""
-    if isinstance(error, AscnetError):
-        return error
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        where = "the memory" if isinstance(error, MemoryError) else "the device's memory"
-        return StorageError(f"{where} was not enough for this video", hint="close other programs")
-    if isinstance(error, OSError):
-        return VideoError(f"cannot be read: {error.strerror or error}", hint="check the file and its disk")
-    return AscnetError(f"{type(error).__name__}: {error}", hint="please report this as a bug")
 
 
 def _detect(

@@ -29,7 +29,25 @@ class VideoInput:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to look at.
+
+    Attributes:
+        videos: each once, in order.
+        n_other: files in folders that were passed over, links to folders among them.
+    """
+
+    videos: tuple[VideoInput, ...]
+    n_other: int
+
+
 def collect(paths: Sequence[Path]) -> list[VideoInput]:
+    """The files that a person means, see `find`."""
+    return list(find(paths).videos)
+
+
+def find(paths: Sequence[Path]) -> Found:
     """The files that a person means: files as they are, folders searched for videos.
 
     A file is called by its name, a file in a folder by its path below that folder; kept features by the
@@ -42,9 +60,16 @@ def collect(paths: Sequence[Path]) -> list[VideoInput]:
     """
     found: dict[str, VideoInput] = {}
     empty: list[Path] = []
+    n_other = 0
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises on a name that is too long
-            inside = [_input(file, below=path) for file in find_videos(path) or _find_features(path)]
+            files = find_videos(path)
+            n_used = len(files)
+            if not files:
+                files = _find_features(path)
+                n_used = 2 * len(files)  # each with its sidecar
+            n_other += max(_n_files(path) - n_used, 0)
+            inside = [_input(file, below=path) for file in files]
             if not inside:
                 empty.append(path)
         else:
@@ -63,7 +88,7 @@ def collect(paths: Sequence[Path]) -> list[VideoInput]:
         )
     if not found:
         raise VideoError("no video was given", hint="give files or folders")
-    return list(found.values())
+    return Found(tuple(found.values()), n_other)
 
 
 def _input(path: Path, *, below: Path | None = None) -> VideoInput:
@@ -74,3 +99,11 @@ def _input(path: Path, *, below: Path | None = None) -> VideoInput:
 def _find_features(folder: Path) -> list[Path]:
     """Feature files below a folder; without a sidecar an array is something else."""
     return sorted(file for file in folder.rglob(f"*{FEATURE_ENDING}") if file.with_suffix(".json").is_file())
+
+
+def _n_files(folder: Path) -> int:
+    """Files below a folder, and links to folders, which are not followed."""
+    return sum(
+        len(files) + sum((Path(base) / name).is_symlink() for name in folders)
+        for base, folders, files in os.walk(folder)
+    )

@@ -14,17 +14,15 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-
-from extractors.errors import OptionError, VideoError
+from extractors.children import end_with_parent, ignore_interrupts, uninterrupted
+from extractors.decoder_words import Asked, hear, tell
+from extractors.errors import VideoError
+from extractors.line import GivenUp, Line, Patience, pair
 from extractors.pieces import Piece, VideoEnd, read_videos
-from extractors.video import DecodeReport
 from weights.errors import AscnetError, StorageError
 
 # A piece is a second of video or so; nothing that can be decoded at all takes minutes for it.
@@ -32,6 +30,7 @@ STALL_S = 300.0
 _START_S = 900.0  # Python and FFmpeg from a slow disk
 _END_S = 5.0
 _NEXT = b"next"
+_LONGEST_REQUEST = 1 << 20  # bytes
 
 
 class DecoderProcess:
@@ -46,7 +45,7 @@ class DecoderProcess:
     def __init__(self, *, stall_s: float | None = None) -> None:
         self._stall_s = STALL_S if stall_s is None else stall_s
         self._process: SpawnProcess | None = None
-        self._line: Connection | None = None
+        self._line: Line | None = None
 
     def read_videos(
         self,
@@ -58,12 +57,12 @@ class DecoderProcess:
         whole: bool,
         given_up: Callable[[int], bool] = lambda _video: False,
     ) -> Iterator[Piece | VideoEnd]:
-        """See `extractors.pieces.read_videos`."""
+        """See `extractors.pieces.read_videos`; `given_up` is also asked while the process is waited for."""
+        asked = Asked(max_pixels, length, whole)
         for video, path in enumerate(paths):
-            asked = {"path": str(path), "decoder": decoder, "max_pixels": max_pixels}
             through = False
             try:
-                for item in self._read(video, {**asked, "length": length, "whole": whole}):
+                for item in self._read(video, path, decoder, asked, partial(given_up, video)):
                     yield item
                     through = isinstance(item, VideoEnd)
                     if not through and given_up(video):
@@ -83,60 +82,63 @@ class DecoderProcess:
             self._line.close()
             self._line = None
 
-    def _read(self, video: int, asked: dict[str, Any]) -> Iterator[Piece | VideoEnd]:
+    def _read(
+        self, video: int, path: Path, decoder: str, asked: Asked, given_up: Callable[[], bool]
+    ) -> Iterator[Piece | VideoEnd]:
+        request = {"path": str(path), "decoder": decoder, **dataclasses.asdict(asked)}
+        patience = Patience(self._stall_s, given_up)
+        end: AscnetError
         try:
-            line = self._opened()
-            line.send_bytes(json.dumps(asked).encode("utf-8", "surrogatepass"))
+            line = self._opened(given_up)
+            line.send(json.dumps(request).encode("utf-8", "surrogatepass"))
             while True:
-                item = self._received(line, video)
+                item = hear(line, video, asked, patience)
                 yield item
                 if isinstance(item, VideoEnd):
                     return
         except (EOFError, ConnectionError):
-            yield VideoEnd(video, self._lost())
-
-    def _opened(self) -> Connection:
-        """The line to a process that waits for a video."""
-        if self._line is not None and self._process is not None and self._process.is_alive():
-            return self._line
-        self.close()
-        context = multiprocessing.get_context("spawn")
-        self._line, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other,), name="decoder", daemon=True)
-        before = _block_interrupts()
-        try:
-            self._process.start()
-        finally:
-            _restore(before)
-        other.close()
-        if not self._line.poll(_START_S):
-            self.close()
-            raise VideoError("the decoder's process did not start", hint="run the same command again")
-        self._line.recv_bytes()
-        return self._line
-
-    def _received(self, line: Connection, video: int) -> Piece | VideoEnd:
-        """The next thing that it says of a video.
-
-        Raises:
-            EOFError: it is lost.
-        """
-        if not line.poll(self._stall_s):
-            self.close()
-            silent = VideoError(
+            end = self._lost()
+        except TimeoutError:
+            end = VideoError(
                 f"the decoder gave nothing for {self._stall_s:g} s",
                 hint="look at the file with a player; remux or convert it",
             )
-            return VideoEnd(video, silent)
-        told = json.loads(line.recv_bytes())
-        if "error" in told:
-            return VideoEnd(video, _error(**told["error"]))
-        if "report" in told:
-            report = told["report"]
-            return VideoEnd(video, DecodeReport(**{**report, "notes": tuple(report["notes"])}))
-        frames = _array(line, told["shape"])
-        following = _array(line, told["following"]) if told["following"] else None
-        return Piece(video, frames, following, last=told["last"], total_s=told["total_s"])
+        except GivenUp:
+            end = VideoError("given up")
+        except ValueError as error:
+            end = VideoError(
+                f"the decoder sent what it should not: {error}", hint="trust this file with nothing"
+            )
+        except VideoError as error:
+            end = error
+        self.close()
+        yield VideoEnd(video, end)
+
+    def _opened(self, given_up: Callable[[], bool]) -> Line:
+        """The line to a process that waits for a video.
+
+        Raises:
+            VideoError: it did not start.
+            EOFError, ConnectionError, GivenUp: see `Line.receive`.
+        """
+        if self._line is not None and self._process is not None and self._process.is_alive():
+            return self._line
+        self.close()
+        self._line, other = pair()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_serve, args=(other,), name="decoder", daemon=True)
+        try:
+            with uninterrupted():
+                self._process.start()
+        finally:
+            other.close()
+        try:
+            self._line.receive(len(_NEXT), Patience(_START_S, given_up))
+        except TimeoutError as error:
+            raise VideoError(
+                "the decoder's process did not start", hint="run the same command again"
+            ) from error
+        return self._line
 
     def _lost(self) -> AscnetError:
         """What became of the process, as an error of the video that it had."""
@@ -156,74 +158,16 @@ class DecoderProcess:
         )
 
 
-def _block_interrupts() -> set[Any] | None:
-    """Let a process that is started now never hear of Ctrl-C; whoever started it decides what that means."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
-        return None
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
-
-
-def _restore(before: set[Any] | None) -> None:
-    if before is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _array(line: Connection, shape: list[int]) -> UInt8[np.ndarray, "*n"]:
-    made: UInt8[np.ndarray, "*n"] = np.empty(shape, np.uint8)
-    line.recv_bytes_into(made.data.cast("B"))
-    return made
-
-
-def _error(kind: str, message: str, hint: str) -> Exception:
-    """An error as it was on the other side, as far as it makes a difference."""
-    if kind == "VideoError":
-        return VideoError(message, hint=hint)
-    if kind == "OptionError":
-        return OptionError(message, hint=hint)
-    if kind == "MemoryError":
-        return MemoryError(message)
-    if kind == "OSError":
-        return VideoError(f"cannot be read: {message}", hint="check the file and its disk")
-    return AscnetError(f"{kind}: {message}", hint="please report this as a bug")
-
-
-def _serve(line: Connection) -> None:
+def _serve(line: Line) -> None:
     """All that the process does: a request, its pieces, its end; until nobody asks any more."""
+    ignore_interrupts()
+    end_with_parent()
     import extractors.decode_pyav  # noqa: F401 - before a time limit runs
 
     with suppress(EOFError, ConnectionError):
-        line.send_bytes(_NEXT)
+        line.send(_NEXT)
         while True:
-            asked = json.loads(line.recv_bytes().decode("utf-8", "surrogatepass"))
+            asked = json.loads(line.receive(_LONGEST_REQUEST).decode("utf-8", "surrogatepass"))
             path = Path(asked.pop("path"))
             for item in read_videos([path], **asked):
-                _tell(line, item)
-
-
-def _tell(line: Connection, item: Piece | VideoEnd) -> None:
-    if isinstance(item, VideoEnd):
-        outcome = item.outcome
-        if isinstance(outcome, DecodeReport):
-            told: dict[str, Any] = {"report": dataclasses.asdict(outcome)}
-        else:
-            told = {"error": _told(outcome)}
-        line.send_bytes(json.dumps(told).encode())
-        return
-    following = item.following
-    told = {
-        "shape": item.frames.shape,
-        "following": following.shape if following is not None else None,
-        "last": item.last,
-        "total_s": item.total_s,
-    }
-    line.send_bytes(json.dumps(told).encode())
-    for array in (item.frames, following):
-        if array is not None:
-            line.send_bytes(np.ascontiguousarray(array).data.cast("B"))
-
-
-def _told(error: Exception) -> dict[str, str]:
-    if isinstance(error, OSError) and not isinstance(error, AscnetError):
-        return {"kind": "OSError", "message": str(error.strerror or error), "hint": ""}
-    kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-    return {"kind": kind, "message": str(error), "hint": getattr(error, "hint", "")}
+                tell(line, item)

@@ -9,6 +9,7 @@ networks' side, since it wants what they want: all cores, or the graphics card.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -184,9 +185,12 @@ class Extractor:
         """
         asked: deque[Path] = deque()
         failed: set[int] = set()
+        left = threading.Event()
 
         def noted() -> Iterator[Path]:
             for path in paths:
+                if left.is_set():
+                    return
                 asked.append(path)
                 yield path
 
@@ -198,12 +202,14 @@ class Extractor:
                 max_pixels=self._max_pixels,
                 length=_PIECE_FRAMES,
                 whole=self._flow is not None,
-                given_up=failed.__contains__,
+                given_up=lambda video: left.is_set() or video in failed,
             )
 
         with ExitStack() as stack:
             clips = self._clips(stack)
             reading = stack.enter_context(Prefetch(source, depth=_PIECES_AHEAD, name="decoder"))
+            # Before the thread is waited for, which may itself wait for a decoder that hangs.
+            stack.callback(left.set)
             line: deque[Step] = deque()
             video: Passage | None = None
             for item in reading:

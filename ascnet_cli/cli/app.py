@@ -29,6 +29,7 @@ from ascnet_cli.cli import (
 )
 from ascnet_cli.cli.signals import Terminated
 from ascnet_cli.cli.text import say, tolerate_any_character
+from extractors.mishaps import short_of_memory
 from weights.errors import AscnetError
 
 app = typer.Typer(
@@ -51,8 +52,6 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(weights.app, name="weights")
 
-# What torch says, in a plain RuntimeError, where there is no memory for a tensor on the CPU.
-_NO_MEMORY = "DefaultCPUAllocator"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -102,7 +101,7 @@ def _run() -> int:
     except MemoryError:
         return _say_error("out of memory", "close other programs, or use a machine with more of it", 6)
     except RuntimeError as error:
-        if _NO_MEMORY not in str(error):
+        if not short_of_memory(error):
             return _say_bug()
         return _say_error("out of memory", "ask for less, or use a machine with more of it", 6)
     except OSError as error:

@@ -109,18 +109,22 @@ def detect(
 
     from ascnet_cli.cli.batch import Batch
     from ascnet_cli.cli.console import errors
-    from ascnet_cli.errors import VideoError
-    from ascnet_cli.inputs import FEATURE_ENDING, collect
+    from ascnet_cli.cli.text import passed_over, say
+    from ascnet_cli.errors import DeviceError, VideoError
+    from ascnet_cli.inputs import FEATURE_ENDING, find
     from ascnet_cli.targets import Source, plan
 
     try:
-        videos = collect([Path(name) for name in inputs])
+        found = find([Path(name) for name in inputs])
     except VideoError as error:
         error.exit_code = 4  # nothing to do is nothing done
         raise
+    videos = found.videos
     sources = [Source(v.name, None if v.path.suffix == FEATURE_ENDING else v.path) for v in videos]
     reads = [v.path for v in videos] + ([truth] if truth is not None else [])
     batch = Batch(plan(wanted, sources, reads), len(videos), json_summary)
+    if found.n_other:
+        say(passed_over(found.n_other))
     batch.begin()
 
     from ascnet_cli.detect import DetectOptions
@@ -143,6 +147,8 @@ def detect(
         if batch.rows or not isinstance(stop, Exception):
             batch.write()
             batch.show(stopped=True)
+        if isinstance(stop, DeviceError):  # it was there, so nothing was asked for wrongly
+            stop.exit_code = 3 if any(row.state == "done" for row in batch.rows) else 4
         raise
     batch.finish()
     raise typer.Exit(batch.exit_code())

@@ -47,7 +47,7 @@ def extract(
     or damaged; 6 disk or memory; 130 Ctrl-C; 143 SIGTERM.
     """
     from ascnet_cli.cli.extract_request import Work, found_videos, narrowed, settled
-    from ascnet_cli.cli.text import counted, say
+    from ascnet_cli.cli.text import passed_over, say
     from ascnet_cli.extraction import Choices, extractor_spec
 
     work = Work(engine, device, workers, video_timeout, address, num_cpus, num_gpus)
@@ -57,7 +57,7 @@ def extract(
     source = extractor_spec(choices, for_model=for_model, device=device)
     request = settled(found, source, out, layout, dtype, strict=strict, force=force, work=work)
     if found.n_other:
-        say(f"{counted(found.n_other, 'other file')} in the folders passed over (links to folders, too)")
+        say(passed_over(found.n_other))
     request = narrowed(request, shard)
     if dry_run:
         from ascnet_cli.cli.extract_dry_run import tell

@@ -17,6 +17,13 @@ def counted(n: int | float, noun: str) -> str:
     return f"{n:{'d' if isinstance(n, int) else 'g'}} {noun}{'' if n == 1 else 's'}"
 
 
+def passed_over(n_files: int) -> str:
+    """What is said of files in folders that are no videos; empty where there are none."""
+    if not n_files:
+        return ""
+    return f"{counted(n_files, 'other file')} in the folders passed over (links to folders, too)"
+
+
 def say(line: str) -> None:
     """Put one line on standard error."""
     stream: Any = sys.stderr  # None where whoever started us has closed it

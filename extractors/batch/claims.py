@@ -30,6 +30,7 @@ from pathlib import Path
 from types import TracebackType
 
 from weights.atomic import FORGOTTEN_S, age_s, temporary_name, write_error
+from weights.documents import parse_json
 from weights.processes import has_ended, start_of, this_machine
 
 TAKEOVER_S = 60.0
@@ -230,7 +231,7 @@ def _content(path: Path) -> bytes | None:
 def _owner(content: bytes) -> tuple[str, int, str] | None:
     """Machine, number and start of a claim's owner; None: it is just being written, or by something else."""
     try:
-        told = json.loads(content)
+        told = parse_json(content)
         return str(told["host"]), int(told["pid"]), str(told["start"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from pebble import ProcessExpired, ProcessPool
 
 from extractors.batch.jobs import Video
-from extractors.batch.worker import end_with_parent
+from extractors.children import end_with_parent
 from extractors.recipe import FeatureRecipe
 from extractors.snippets import n_grid_frames
 

@@ -15,6 +15,7 @@ from extractors.batch.claims import Claims
 from extractors.batch.jobs import Failure, Video
 from extractors.batch.state import Stamp, stamp
 from weights.atomic import replacing
+from weights.documents import parse_json
 from weights.errors import AscnetError
 
 NAME = "failures.jsonl"
@@ -111,7 +112,7 @@ def read_records(path: Path) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for line in lines:
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             records[str(record["video"])] = {str(key): str(value) for key, value in record.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue

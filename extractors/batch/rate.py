@@ -17,7 +17,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from extractors.batch.jobs import Video
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
-from extractors.batch.worker import end_with_parent
+from extractors.children import end_with_parent
 from extractors.errors import OptionError
 
 LONGEST_S = 180.0  # for all of it: loading networks, perhaps over a network, and a few videos

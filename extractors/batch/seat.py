@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -32,7 +31,8 @@ from extractors.batch.jobs import (
     Withdrawn,
 )
 from extractors.batch.source import ExtractorSource, Seat
-from extractors.batch.worker import Orders, Worker, end_with_parent
+from extractors.batch.worker import Orders, Worker
+from extractors.children import end_with_parent, ignore_interrupts, uninterrupted
 
 _START_ATTEMPTS = 2  # a process that dies before it is ready is started once more
 
@@ -86,7 +86,7 @@ class SeatedWorker:
     def begin(self, job: Job) -> None:
         """Give it a job; it must have none."""
         self._number += 1
-        with _uninterrupted():
+        with uninterrupted():
             if not self._pool.active:
                 self.stop()
                 self.join()
@@ -215,22 +215,6 @@ class SeatedWorker:
         return Broken(current.job, tuple(current.unfinished), failure, for_memory)
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A block in which processes and threads are started that Ctrl-C does not reach, from their first moment.
-
-    A terminal sends it to all processes; the one that gives out the work decides what it means.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 # One a process: the worker, and its line to the process that gives it jobs.
 _here: tuple[Worker, Connection] | None = None
 
@@ -238,6 +222,7 @@ _here: tuple[Worker, Connection] | None = None
 def _start(source: ExtractorSource, orders: Orders, seat: Seat, sender: Connection) -> None:
     """Set a new process up; quickly, since nothing can be told from here."""
     global _here
+    ignore_interrupts()
     end_with_parent()
     _here = (Worker(source, orders, seat), sender)
 

@@ -8,7 +8,6 @@ making its features, and there is nothing that could be out of date.
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from extractors.layouts import Place
 from extractors.recipe import FeatureRecipe
 from extractors.store import FORMAT, Dtype, fingerprint
+from weights.documents import parse_json
 
 NEW = "new"  # why features are made of which there is nothing
 _SHOWN = 3  # differences between two recipes that are named
@@ -73,7 +73,7 @@ def why_make(place: Place, path: Path, wanted: Wanted, *, just_made: bool = Fals
     if wanted.force:
         return "forced"
     try:
-        sidecar = json.loads(place.sidecar.read_bytes())
+        sidecar = parse_json(place.sidecar.read_bytes())
     except FileNotFoundError:
         return "no sidecar" if any(file.exists() for file in place.data) else NEW
     except OSError as error:

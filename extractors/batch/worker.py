@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import traceback
@@ -15,6 +14,7 @@ from extractors.batch.inputs import is_list
 from extractors.batch.jobs import Ended, Failure, Item, Job, Made, Progressed, Ready, Said, Stage, Unfit
 from extractors.batch.source import ExtractorSource, FeatureMaker, Seat
 from extractors.errors import OptionError, VideoError
+from extractors.mishaps import is_gpu_error, known_error
 from extractors.store import Dtype, MadeFeatures, fingerprint, write_features
 from extractors.video import check_file
 from weights.atomic import write_error
@@ -207,7 +207,7 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         stage: where; None: where its traceback says.
         ends_run: no other video would fare better, wherever.
     """
-    known = _as_known(error)
+    known = known_error(error, memory_hint="use fewer --workers")
     return Failure(
         stage=stage or stage_of(error),
         error_class=type(error).__name__,
@@ -217,7 +217,7 @@ def failure_of(error: Exception, stage: Stage | None = None, *, ends_run: bool =
         ends_run=ends_run,
         # What was asked for contradicts itself or is not installed here: so it is for every video.
         ends_place=isinstance(error, OptionError),
-        ends_worker=_is_gpu_error(error),
+        ends_worker=is_gpu_error(error),
     )
 
 
@@ -234,22 +234,6 @@ def stage_of(error: Exception) -> Stage:
     return "open" if isinstance(error, OSError) else "network"
 
 
-def _as_known(error: Exception) -> AscnetError:
-    if isinstance(error, AscnetError):
-        return error
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        where = "the memory" if isinstance(error, MemoryError) else "the device's memory"
-        return StorageError(f"{where} was not enough for this video", hint="use fewer --workers")
-    if isinstance(error, OSError):
-        return VideoError(f"cannot be read: {error.strerror or error}", hint="check the file and its disk")
-    return AscnetError(f"{type(error).__name__}: {error}", hint="please report this as a bug")
-
-
-def _is_gpu_error(error: Exception) -> bool:
-    """Whether a graphics card was left in a state in which nothing more can be computed in this process."""
-    return isinstance(error, RuntimeError) and ("CUDA error" in str(error) or "cuDNN" in str(error))
-
-
 def _with_room(error: StorageError, folder: Path, n_bytes: int) -> StorageError:
     """The same error with what is needed and what there is."""
     try:
@@ -258,20 +242,3 @@ def _with_room(error: StorageError, folder: Path, n_bytes: int) -> StorageError:
         return error
     told = f"{error} (about {n_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free)"
     return StorageError(told, hint=error.hint)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it has ended, however that was (kill -9)."""
-    import threading
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is None:
-        return
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

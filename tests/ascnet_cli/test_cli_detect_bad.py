@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ascnet_cli.outputs.files import read_file
 from tests.cli_tools import HEADER, KINETICS_WEIGHTS, action_video, ascnet, stand_in_network
 from tests.synthetic import make_audio, make_video
 from weights import registry
@@ -185,7 +186,12 @@ def test_a_failure_that_nobody_foresaw_costs_one_video(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("error", "code"), [(MemoryError(), 6), (torch.OutOfMemoryError(), 6)])
+NO_ROOM = RuntimeError(
+    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+)
+
+
+@pytest.mark.parametrize(("error", "code"), [(MemoryError(), 6), (torch.OutOfMemoryError(), 6), (NO_ROOM, 6)])
 def test_too_little_memory_is_exit_code_6_where_nothing_succeeded(tmp_path, monkeypatch, error, code):
     from extractors.features import Extractor
 
@@ -197,6 +203,35 @@ def test_too_little_memory_is_exit_code_6_where_nothing_succeeded(tmp_path, monk
     ran = ascnet("detect", "a.mp4")
     assert ran.code == code
     assert "memory was not enough for this video" in ran.errors[0]
+
+
+@pytest.mark.parametrize(("names", "code"), [("abc", 3), ("bc", 4)])
+def test_a_graphics_card_that_fails_ends_the_run_with_what_is_done(tmp_path, monkeypatch, names, code):
+    from extractors.features import Extractor
+
+    extract = Extractor.extract
+    seen = []
+
+    def failing(self, path, **options):
+        seen.append(path.name)
+        if path.name == "b.mp4":
+            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA")
+        return extract(self, path, **options)
+
+    for name in names:
+        action_video(tmp_path / f"{name}.mp4")
+    monkeypatch.setattr(Extractor, "extract", failing)
+    ran = ascnet("detect", *(f"{name}.mp4" for name in names), "--out", "segments.csv")
+    assert ran.code == code
+    assert "c.mp4" not in seen
+    assert "b.mp4: the graphics card failed: CUDA error: device-side assert triggered" in ran.err
+    assert "run the same command again" in ran.err
+    assert "TORCH_USE_CUDA_DSA" not in ran.err
+    if "a" in names:
+        assert "1 of 3 videos done, 2 not begun or not finished: 1 segment in segments.csv" in ran.errors
+        assert list(read_file(tmp_path / "segments.csv")) == ["a.mp4"]
+    else:
+        assert not (tmp_path / "segments.csv").exists()
 
 
 def test_a_video_that_changes_while_it_is_read_is_not_kept(tmp_path, monkeypatch):

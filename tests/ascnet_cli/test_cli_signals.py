@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM in the middle of a batch: what is finished is written, and the exit code says why."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from ascnet_cli.outputs.files import read_file
 from tests.cli_tools import action_video
+from tests.extractors.test_children import wait_for_end
+from tests.faults.fault_tools import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,3 +83,40 @@ def test_ctrl_c_before_anything_is_finished(tmp_path):
     assert process.returncode == 130
     assert err == "0 of 1 video done, 1 not begun or not finished: 0 segments\n"
     assert not (tmp_path / "segments.csv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_ctrl_c_in_a_terminal_while_the_decoder_hangs(tmp_path):
+    """The terminal sends it to every process of the command; the decoder's would wait for minutes."""
+    for name in ("done.mp4", "hang.mp4", "unseen.mp4"):
+        action_video(tmp_path / name)
+    arguments = ["detect", "done.mp4", "hang.mp4", "unseen.mp4", "--out", "segments.csv"]
+    program = f"from tests.faults.fault_tools import run_detect_hanging; run_detect_hanging({arguments!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("hanging "):
+                break
+        decoder = int(said[-1].split()[1])
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=90)  # of 10 minutes that the decoder would be waited for
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    assert err == "1 of 3 videos done, 2 not begun or not finished: 1 segment in segments.csv\n"
+    assert not [line for line in said if "Traceback" in line]
+    assert list(read_file(tmp_path / "segments.csv")) == ["done.mp4"]
+    assert not list(tmp_path.glob(".ascnet-*"))
+    wait_for_end(decoder)

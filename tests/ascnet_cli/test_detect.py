@@ -21,7 +21,7 @@ from ascnet_cli.errors import (
     VideoError,
     WeightsError,
 )
-from ascnet_cli.inputs import VideoInput, collect
+from ascnet_cli.inputs import VideoInput, collect, find
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import save_checkpoint
 from ascnet_cli.model.scores import Scores
@@ -86,6 +86,15 @@ def test_collect_finds_kept_features_where_there_is_no_video():
     assert names("kept") == ["a.mp4", "sub/b.mp4"]
     put("kept/c.mp4")
     assert names("kept") == ["c.mp4"]
+
+
+def test_files_that_are_passed_over_are_counted():
+    put("in/a.mp4", "in/notes.txt", "in/sub/._a.mp4", "in/sub/a.mp4.npy", "none/notes.txt", "f.txt")
+    Path("in/elsewhere").symlink_to("../none")
+    assert find([Path("in"), Path("none"), Path("f.txt")]).n_other == 5
+    put("kept/a.mp4.npy", "kept/a.mp4.json", "kept/other.npy")
+    assert find([Path("kept")]).n_other == 1
+    assert find([Path("in/a.mp4")]).n_other == 0
 
 
 def test_collect_goes_on_past_a_folder_without_videos():

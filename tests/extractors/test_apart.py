@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from unittest import mock
@@ -15,6 +17,8 @@ from extractors import apart
 from extractors.apart import DecoderProcess
 from extractors.errors import OptionError, VideoError
 from extractors.pieces import VideoEnd, read_videos
+from extractors.prefetch import Prefetch
+from tests.extractors.test_children import fresh, say, wait_for_end
 from tests.synthetic import make_video
 from weights.errors import AscnetError, StorageError
 
@@ -34,6 +38,26 @@ def troubled(paths, **options):
             yield VideoEnd(0, AttributeError("no attribute 'width'"))
             continue
         yield from read_videos([path], **options)
+
+
+def serve_lying(line):
+    """For the process: whatever is asked for, it is told that there are 10^27 pictures."""
+    apart.ignore_interrupts()
+    line.send(b"next")
+    line.receive(1 << 20)
+    line.send(json.dumps({"shape": [10**9] * 3, "following": False, "last": True, "total_s": 1.0}).encode())
+    time.sleep(600)
+
+
+def hang_for_ever(path):
+    """For a fresh process: read a video that hangs, and say which process has it."""
+    apart._serve = serve_troubled
+    process = DecoderProcess()
+    threading.Timer(0.0, lambda: list(process.read_videos([Path(path)], **OPTIONS))).start()
+    while process._process is None or process._process.pid is None:
+        time.sleep(0.01)
+    say(process._process.pid)
+    time.sleep(600)
 
 
 def serve_troubled(line):
@@ -98,7 +122,10 @@ def test_a_crash_and_a_hang_cost_their_own_video(tmp_path, monkeypatch):
 
 def test_a_video_that_is_given_up_leaves_no_rest_behind(process, videos):
     first = make_video(videos[0].with_name("long.mp4"), n_frames=200)
-    items = list(process.read_videos([first, videos[0]], **OPTIONS, given_up=lambda video: video == 0))
+    items = []
+    given_up = {"given_up": lambda video: video == 0 and bool(items)}
+    for item in process.read_videos([first, videos[0]], **OPTIONS, **given_up):
+        items.append(item)
     assert [item.video for item in items] == [0, 0, 1, 1, 1, 1]
     assert isinstance(items[1].outcome, VideoError)
     assert items[-1].outcome.frames_decoded == 70
@@ -125,3 +152,43 @@ def test_one_process_reads_many_videos(process, videos):
     first = process._process
     list(process.read_videos(videos[:1], **OPTIONS))
     assert process._process is first
+
+
+def test_a_hang_that_nobody_waits_for_any_more_is_over_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(apart, "_serve", serve_troubled)
+    process = DecoderProcess(stall_s=600.0)
+    left = threading.Event()
+    paths = [make_video(tmp_path / "a.mp4", n_frames=5), make_video(tmp_path / "hang.mp4", n_frames=5)]
+    with Prefetch(
+        lambda: process.read_videos(paths, **OPTIONS, given_up=lambda _: left.is_set()), depth=3
+    ) as ahead:
+        next(ahead)
+        assert isinstance(next(ahead), VideoEnd)
+        child = process._process
+        left.set()
+    assert process._process is None
+    assert not child.is_alive()
+
+
+def test_a_killed_parent_leaves_no_decoder_that_hangs(tmp_path):
+    with fresh(f"hang_for_ever({str(tmp_path / 'hang.mp4')!r})", "test_apart") as parent:
+        child = int(parent.stdout.readline())
+        time.sleep(2.0)  # it is in the middle of it, or about to be
+        parent.kill()
+        parent.wait()
+        wait_for_end(child)
+
+
+def test_what_it_should_not_send_fails_that_video(tmp_path, monkeypatch):
+    paths = [make_video(tmp_path / f"{name}.mp4", n_frames=5) for name in ("a", "b")]
+    monkeypatch.setattr(apart, "_serve", serve_lying)
+    process = DecoderProcess()
+    try:
+        (end,) = process.read_videos(paths[:1], **OPTIONS)
+        assert type(end.outcome) is VideoError
+        assert str(end.outcome).startswith("the decoder sent what it should not: ")
+        assert process._process is None
+        monkeypatch.undo()
+        assert list(process.read_videos(paths[1:], **OPTIONS))[-1].outcome.frames_decoded == 5
+    finally:
+        process.close()

@@ -147,19 +147,26 @@ def serve_troubled(line: Connection) -> None:
         if paths[0].stem == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         elif paths[0].stem == "hang":
-            time.sleep(600)
+            sys.stderr.write(f"hanging {os.getpid()}\n")
+            sys.stderr.flush()
+            time.sleep(900)
         return pieces.read_videos(paths, **options)
 
     with mock.patch("extractors.apart.read_videos", troubled):
         apart._serve(line)
 
 
-def run_detect_troubled(arguments: list[str]) -> None:
+def run_detect_troubled(arguments: list[str], stall_s: float = 5.0) -> None:
     """For a process of its own: `run_detect`, whose decoder has no luck with some names."""
     from extractors import apart
 
-    with mock.patch.object(apart, "_serve", serve_troubled), mock.patch.object(apart, "STALL_S", 5.0):
+    with mock.patch.object(apart, "_serve", serve_troubled), mock.patch.object(apart, "STALL_S", stall_s):
         run_detect(arguments)
+
+
+def run_detect_hanging(arguments: list[str]) -> None:
+    """For a process of its own: `run_detect_troubled`, and a decoder that hangs is waited for long."""
+    run_detect_troubled(arguments, 600.0)
 
 
 def command_of(program: str, arguments: Sequence[str | Path]) -> list[str]:

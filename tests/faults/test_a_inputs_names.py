@@ -99,11 +99,11 @@ def test_A29_a_folder_without_videos_is_4_with_the_endings_looked_for(tmp_path):
         assert " .webm " in ran.stderr
 
 
-@pytest.mark.slow
-def test_A29_junk_is_passed_over_and_counted(inputs, both, extracted):
+def test_A29_junk_is_passed_over_and_counted(inputs, both):
     assert not [name for name in both.files if name.startswith("junk/")]
     # Five below `junk` and the trap of A24.
-    assert extracted.err.splitlines()[0].startswith("6 other files in the folders passed over")
+    assert both.err.splitlines()[0].startswith("6 other files in the folders passed over")
+    assert both.err.count("passed over (links") == 1
 
 
 @pytest.mark.parametrize("n_files", [2_000, pytest.param(50_000, marks=pytest.mark.slow)])

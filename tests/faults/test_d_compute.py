@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from ascnet_cli.detect import _as_known
 from ascnet_cli.model.checkpoint import load_checkpoint
 from extractors.batch.deaths import death
 from extractors.batch.machine import default_workers, threads_each
@@ -120,7 +119,8 @@ def test_D02_elsewhere_too_little_memory_is_6_and_no_bug():
     assert failure_of(error).exit_code == 6
     assert "device's memory" in failure_of(error).message
     assert not failure_of(error).ends_worker
-    assert _as_known(error).exit_code == 6
+    here = failure_of(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    assert (here.exit_code, here.message) == (6, "the memory was not enough for this video")
 
 
 @pytest.mark.gpu

@@ -226,7 +226,7 @@ def test_what_was_seen_at_the_beginning_is_cleared_at_the_end(tmp_path, clock):
 def test_a_claim_that_nobody_waits_for_goes_after_a_day_by_the_clock_of_the_disk(tmp_path, clock):
     path, file = tmp_path / "a.claim", tmp_path / "file.claim"
     write_claim(path)
-    file.write_text("somebody's file")
+    file.write_text("[" * 4000)  # somebody's, and no claim
     for days, left in ((0.9, ["a.claim", "file.claim"]), (1.1, ["file.claim"])):
         for old in (path, file):
             at_s = time.time() - days * 86_400

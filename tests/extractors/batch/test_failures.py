@@ -70,7 +70,7 @@ def test_what_another_process_recorded_since_is_known(tmp_path, claims):
 
 def test_a_line_that_cannot_be_read_is_left_out(tmp_path, claims):
     log = FailureLog(tmp_path, claims)
-    log.path.write_bytes(b'not json\n[1]\n{"video": "a.mp4"}\n\xff\n{}\n')
+    log.path.write_bytes(b'not json\n[1]\n{"video": "a.mp4"}\n\xff\n{}\n' + b"[" * 100_000)
     log.update(record("b.mp4"), ())
     assert videos(log) == ["a.mp4", "b.mp4"]
 

@@ -81,7 +81,7 @@ def test_damage_is_found(done):
     assert reason(done) == "features missing"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"format": 1}', "[" * 100_000], ids=range(7))
 def test_a_sidecar_that_says_nothing_is_damaged(done, text):
     (done / "out" / "a.mp4.json").write_text(text)
     assert reason(done) == "sidecar damaged"
