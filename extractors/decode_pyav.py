@@ -237,8 +237,8 @@ class PyAvReader(VideoReader):
                 self._container.close()
                 raise
         self._scaler = Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
-        self._longest_gap_s = longest_gap_s(self._container)
-        self._timeline = container_file.Timeline(nominal_s(self._stream), self._longest_gap_s)
+        self.longest_gap_s = longest_gap_s(self._container)
+        self._timeline = container_file.Timeline(nominal_s(self._stream), self.longest_gap_s)
         self._packets = 0
         self._bad_packets = 0
         self._frames = 0
@@ -295,7 +295,7 @@ class PyAvReader(VideoReader):
             if self._frames and time_s <= last_s:
                 self._dropped += 1
                 continue
-            if not 0 <= duration_s <= self._longest_gap_s:
+            if not 0 <= duration_s <= self.longest_gap_s:
                 duration_s = 0.0
             # The last frame lasts as long as it says, or as long as the one before it.
             step_s = time_s - last_s if self._frames else nominal_s(self._stream)

@@ -22,15 +22,15 @@ from ascnet_cli.outputs.clip_cuts import Cut, Stamp, cuts_of
 from ascnet_cli.outputs.clip_lots import lots_of
 from ascnet_cli.outputs.video.file import opened
 from ascnet_cli.outputs.video.sound import APART_S, Gate, Sound, SoundPacket, sound_for
+from ascnet_cli.outputs.video.sound_clock import SoundClock
 from ascnet_cli.segments import Segment
-from extractors.container import LONGEST_GAP_S, Timeline
-from extractors.decode_pyav import open_container
+from extractors.decode_pyav import longest_gap_s, nominal_s, open_container
+from extractors.packet_times import PacketStamp, packet_times
 from extractors.video import MAX_PIXELS, check_file
 
 OPEN_AT_ONCE = 64  # files
 # What an mp4 can carry and players can play.
 _CARRIED = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
-_USUAL_RATE = 25
 _REACH = 32  # packets that the first one to be shown is among; H.264 reorders at most 16 pictures
 
 
@@ -48,13 +48,13 @@ def copy_segments(
     if not segments:
         return []
     check_file(source)
-    origin_s, stamps = _read_stamps(source)
+    stamps = _read_stamps(source)
     cuts = cuts_of(stamps, segments)
     lots = lots_of([Segment(cut.begin_s, cut.end_s) for cut in cuts], OPEN_AT_ONCE)
     total_s = sum(max(cuts[index].end_s for index in lot) for lot in lots)
     done_s = 0.0
     for lot in lots:
-        with _Packets(source) as packets, _Copier(packets, origin_s, stamps) as copier:
+        with _Packets(source) as packets, _Copier(packets, stamps) as copier:
             waiting = deque(sorted(((cuts[index], paths[index]) for index in lot), key=lambda c: c[0].first))
             for now_s in copier.copy(waiting):
                 if progress is not None:
@@ -79,9 +79,8 @@ class _Packets:
             raise OptionError(
                 "an AVI does not say when such packets are presented", hint="cut it without copying"
             )
-        rate = self.stream.base_rate or self.stream.average_rate
-        self._nominal_s = min(float(1 / rate), 1.0) if rate else 1 / _USUAL_RATE
-        self.timeline = Timeline(self._nominal_s, LONGEST_GAP_S)
+        self.nominal_s = nominal_s(self.stream)
+        self.longest_gap_s = longest_gap_s(self.container)
 
     def __enter__(self) -> _Packets:
         return self
@@ -100,11 +99,11 @@ class _Packets:
             if packet.size:
                 yield packet
 
-    def place(self, packet: Packet[Any]) -> tuple[float, float]:
-        """When a packet of the video begins and ends, seconds from an arbitrary origin.
+    def stamp(self, packet: Packet[Any]) -> PacketStamp:
+        """When a packet of the video is presented in the file's own time.
 
         Raises:
-            OptionError: its file does not say when its pictures are presented.
+            OptionError: its file does not say.
         """
         base = packet.time_base or Fraction(0)
         pts = packet.dts if packet.pts is None and not self.stream.codec_context.has_b_frames else packet.pts
@@ -112,24 +111,32 @@ class _Packets:
             raise OptionError(
                 "the file does not say when its packets are presented", hint="cut it without copying"
             )
-        start_s = self.timeline.place(float(pts * base), 0.0)
-        return start_s, start_s + (float((packet.duration or 0) * base) or self._nominal_s)
+        stored_s = None if packet.dts is None else float(packet.dts * base)
+        return PacketStamp(float(pts * base), stored_s, float((packet.duration or 0) * base))
 
 
-def _read_stamps(source: Path) -> tuple[float, list[Stamp]]:
-    """When the first frame is presented in the file's own time, and all packets' stamps."""
-    placed: list[tuple[float, float, bool]] = []
-    origin_s: float | None = None
+def _read_stamps(source: Path) -> list[Stamp]:
+    """When each packet is presented."""
+    found: list[PacketStamp] = []
+    shown: list[bool] = []
+    keys: list[bool] = []
     with _Packets(source) as packets:
         for packet in packets.all():
             if packet.stream_index == packets.stream.index:
-                start_s, end_s = packets.place(packet)
-                placed.append((start_s, end_s, bool(packet.is_keyframe)))
-                if not packet.is_discard and len(placed) <= _REACH:
-                    origin_s = start_s if origin_s is None else min(origin_s, start_s)
-    if origin_s is None:
+                found.append(packets.stamp(packet))
+                shown.append(not packet.is_discard)
+                keys.append(bool(packet.is_keyframe))
+        frame_s, gap_s = packets.nominal_s, packets.longest_gap_s
+    starts_s = packet_times(found, frame_s, gap_s)
+    first = [start_s for start_s, is_shown in zip(starts_s[:_REACH], shown[:_REACH], strict=True) if is_shown]
+    if not first:
         raise VideoError("no packet of its video can be read", hint="the file is damaged")
-    return origin_s, [Stamp(start - origin_s, end - origin_s, is_key) for start, end, is_key in placed]
+    origin_s = min(first)
+    lengths_s = (stamp.duration_s if 0 < stamp.duration_s <= gap_s else frame_s for stamp in found)
+    return [
+        Stamp(start_s - origin_s, start_s - origin_s + length_s, is_key)
+        for start_s, length_s, is_key in zip(starts_s, lengths_s, keys, strict=True)
+    ]
 
 
 class _Copy:
@@ -178,9 +185,9 @@ class _Copy:
 class _Copier:
     """Gives packets to the clips that they belong to."""
 
-    def __init__(self, packets: _Packets, origin_s: float, stamps: Sequence[Stamp]) -> None:
+    def __init__(self, packets: _Packets, stamps: Sequence[Stamp]) -> None:
         self._packets = packets
-        self._origin_s = origin_s
+        self._clock = SoundClock(packets.longest_gap_s)
         self._stamps = stamps
         self._open: list[tuple[_Copy, ExitStack]] = []
         self._heard: deque[SoundPacket] = deque()
@@ -193,12 +200,17 @@ class _Copier:
             waiting: by first packet.
         """
         numbers = iter(range(len(self._stamps)))
+        start_s = origin_s = 0.0
         for packet in self._packets.all():
             if packet.stream_index != self._packets.stream.index:
-                self._hear(packet)
+                self._clock.hear(packet)
                 continue
-            start_s = self._packets.place(packet)[0] - self._origin_s
-            number = next(numbers, len(self._stamps))
+            number = next(numbers, None)
+            if number is None:
+                break  # the file has grown since
+            start_s = self._stamps[number].start_s
+            origin_s = (self._packets.stamp(packet).shown_s or 0.0) - start_s
+            self._hear(start_s, origin_s)
             while waiting and waiting[0][0].first <= number:
                 self._begin(*waiting.popleft())
             for copy, stack in list(self._open):
@@ -211,16 +223,16 @@ class _Copier:
             yield start_s
             if not waiting and not self._open:
                 break
+        if self._open:
+            self._hear(start_s, origin_s, over=True)
         for copy, stack in list(self._open):
             self._end(copy, stack)
 
-    def _hear(self, packet: Packet[Any]) -> None:
-        sound = SoundPacket.of(packet, self._origin_s - self._packets.timeline.offset_s)
-        if sound is None:
-            return
-        self._heard.append(sound)
-        for copy, _ in self._open:
-            copy.give(sound)
+    def _hear(self, now_s: float, origin_s: float, *, over: bool = False) -> None:
+        for sound in self._clock.heard(now_s, origin_s, over=over):
+            self._heard.append(sound)
+            for copy, _ in self._open:
+                copy.give(sound)
 
     def _begin(self, cut: Cut, path: Path) -> None:
         stack = ExitStack()

@@ -40,19 +40,6 @@ class SoundPacket:
     start_s: float
     end_s: float
 
-    @classmethod
-    def of(cls, packet: Packet[Any], origin_s: float) -> SoundPacket | None:
-        """A packet placed in the presentation, or None where it says no time.
-
-        Args:
-            packet: of a stream of sound.
-            origin_s: see `PyAvReader.origin_s`.
-        """
-        if packet.pts is None or packet.time_base is None or not packet.size:
-            return None
-        start_s = float(packet.pts * packet.time_base) - origin_s
-        return cls(packet, start_s, start_s + float((packet.duration or 0) * packet.time_base))
-
     def within(self, start_s: float, end_s: float) -> bool:
         """Whether it is needed to play a stretch of time."""
         return self.start_s < end_s and self.end_s > start_s - _LEAD_S

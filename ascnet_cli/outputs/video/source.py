@@ -13,6 +13,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from ascnet_cli.outputs.video.sound import SoundPacket
+from ascnet_cli.outputs.video.sound_clock import SoundClock
 from extractors.decode_pyav import PyAvReader, StoredFrame
 from extractors.video import MAX_PIXELS, DecodeReport, check_file
 
@@ -47,13 +48,14 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         check_file(path)
-        self._heard: list[Packet[Any]] = []
         self._reader = PyAvReader(path, short_side=None, max_pixels=MAX_PIXELS, aside=self._hear)
+        self._clock = SoundClock(self._reader.longest_gap_s)
+        self._now_s, self._over = 0.0, False
         self._indices = {stream.index for stream in self.sounds}
 
     def _hear(self, packet: Packet[Any]) -> None:
         if packet.stream_index in self._indices:
-            self._heard.append(packet)
+            self._clock.hear(packet)
 
     @property
     def sounds(self) -> tuple[AudioStream, ...]:
@@ -89,20 +91,18 @@ class Source:
         """
         before: StoredFrame | None = None
         for frame in self._reader.stored_frames():
+            self._now_s = frame.time_s
             if before is not None:
                 yield Shown(before, before.time_s, frame.time_s)
             before = frame
+        self._over = True
         if before is not None:
             yield Shown(before, before.time_s, max(self.report.duration_s, before.time_s))
 
     def heard(self) -> list[SoundPacket]:
-        """The packets of sound that came by since the last call, placed in the presentation."""
+        """The packets of sound that are heard up to the newest picture, since the last call."""
         origin_s = self._reader.origin_s
-        if origin_s is None:
-            return []
-        heard, self._heard = self._heard, []
-        placed = (SoundPacket.of(packet, origin_s) for packet in heard)
-        return [sound for sound in placed if sound is not None]
+        return [] if origin_s is None else self._clock.heard(self._now_s, origin_s, over=self._over)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -13,6 +13,7 @@ from ascnet_cli.segments import Detection, Segment, VideoDetections
 from tests import synthetic
 
 SOUND_RATE = 16000
+KEYS = synthetic.Codec("libx264", options=(*synthetic.H264_B.options, ("g", "25")))
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,40 @@ def sound_codec(path: Path) -> str | None:
     with av.open(f"file:{path}") as container:
         streams = container.streams.audio
         return streams[0].codec_context.name if streams else None
+
+
+def joined(path: Path, clocks_s, *, codec: str = "aac") -> Path:
+    """A transport stream of parts of two seconds with a beep after one, each with a clock of its own."""
+    silent = synthetic.make_video(path.parent / "silent.mp4", n_frames=50, codec=KEYS)
+    heard = add_sound(silent, path.parent / "heard.ts", 1.0, seconds=2.0, codec=codec)
+    with path.open("wb") as file:
+        for clock_s in clocks_s:
+            shift = ["-output_ts_offset", str(clock_s)]
+            file.write(synthetic.remux(heard, path.parent / "part.ts", after=shift).read_bytes())
+    return path
+
+
+def jumped(path: Path, *, codec: str = "aac") -> Path:
+    """Six seconds as one transport stream, a beep after four; from three on the clock is 20 s ahead.
+
+    Sound jumps a little before the pictures, and comes by before them.
+    """
+    silent = synthetic.make_video(path.parent / "silent.mp4", n_frames=150, codec=KEYS)
+    whole = add_sound(silent, path.parent / "whole.mp4", 4.0, seconds=6.0, codec=codec)
+    options = {"pes_payload_size": "0"}  # each packet of sound is stored when it is due
+    with (
+        av.open(f"file:{whole}") as read,
+        av.open(f"file:{path}", "w", format="mpegts", options=options) as written,
+    ):
+        streams = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+        packets = sorted((p for p in read.demux() if p.size), key=lambda p: p.dts * p.time_base)
+        for packet in packets:
+            early_s = 0.1 if packet.stream.type == "audio" else 0.0
+            ahead = 20 * (packet.pts * packet.time_base >= 3 - early_s) / packet.time_base
+            packet.pts, packet.dts = round(packet.pts + ahead), round(packet.dts + ahead)
+            packet.stream = streams[packet.stream_index]
+            written.mux(packet)
+    return path
 
 
 def left_over(folder: Path) -> list[str]:

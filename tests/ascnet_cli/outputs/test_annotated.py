@@ -21,6 +21,8 @@ from tests.ascnet_cli.outputs.film_tools import (
     add_sound,
     beeps_s,
     found,
+    joined,
+    jumped,
     left_over,
     length_s,
     part,
@@ -278,6 +280,23 @@ def test_sound_stays_in_time_where_pictures_begin_later(codec, tmp_path):
     report, film = annotate(source)
     assert film.times_s[0] == 0
     assert beeps_s(report.path) == pytest.approx([1.5], abs=0.03)
+
+
+@pytest.mark.parametrize("codec", ["aac", "mp2"])
+@pytest.mark.parametrize("clocks_s", [[100, 122], [100, 0], [100, 122, 3000], [5000, 10, 300, 20]])
+def test_sound_goes_on_after_the_clock_jumps(clocks_s, codec, tmp_path):
+    source = joined(tmp_path / "v.ts", clocks_s, codec=codec)
+    report, film = annotate(source)
+    assert report.decode.notes == (f"the times jump {len(clocks_s) - 1} times: joined without a gap",)
+    assert beeps_s(report.path) == pytest.approx([1.0 + 2 * k for k in range(len(clocks_s))], abs=0.1)
+    assert film.ends_s[-1] == pytest.approx(2 * len(clocks_s), abs=0.1)
+
+
+@pytest.mark.parametrize("codec", ["aac", "mp2"])
+def test_sound_that_jumps_before_its_pictures_is_not_lost(codec, tmp_path):
+    report, film = annotate(jumped(tmp_path / "v.ts", codec=codec))
+    assert film.ends_s[-1] == pytest.approx(6.0, abs=0.1)
+    assert beeps_s(report.path) == pytest.approx([4.0], abs=0.1)
 
 
 def test_sound_that_begins_later_still_does(tmp_path):

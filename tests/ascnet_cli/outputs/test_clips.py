@@ -21,6 +21,8 @@ from tests.ascnet_cli.outputs.film_tools import (
     add_sound,
     beeps_s,
     found,
+    joined,
+    jumped,
     left_over,
     length_s,
     sound_codec,
@@ -189,6 +191,26 @@ def test_sound_is_cut_with_the_pictures(codec, copy, folder, tmp_path):
         assert beeps_s(clip.path) == pytest.approx(inside, abs=0.03), clip
         assert sound_codec(clip.path) == "aac"
     assert (clips[1].start_s > 2.0) == (not copy)
+
+
+@pytest.mark.parametrize("copy", [False, True])
+@pytest.mark.parametrize("clocks_s", [[100, 122, 3000], [5000, 10, 300]])
+def test_sound_is_cut_with_the_pictures_after_the_clock_jumps(clocks_s, copy, folder, tmp_path):
+    source = joined(tmp_path / "v.ts", clocks_s)
+    wanted = found(("before", 0.5, 1.5, 1.0), ("across", 1.5, 3.5, 1.0), ("after", 4.5, 5.5, 1.0))
+    clips = write_clips(source, wanted, folder, copy=copy)
+    for clip in clips:
+        sounding = [time for time in (1.0, 3.0, 5.0) if clip.start_s - 0.05 <= time < clip.end_s]
+        assert beeps_s(clip.path) == pytest.approx([time - clip.start_s for time in sounding], abs=0.1), clip
+        assert length_s(clip.path) == pytest.approx(clip.end_s - clip.start_s, abs=0.1)
+        assert clip.end_s >= clip.detection.segment.end_s - 0.001
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_sound_that_jumps_before_its_pictures_is_in_its_clip(copy, folder, tmp_path):
+    source = jumped(tmp_path / "v.ts")
+    (clip,) = write_clips(source, found(("across", 2.0, 5.0, 1.0)), folder, copy=copy)
+    assert beeps_s(clip.path) == pytest.approx([4.0 - clip.start_s], abs=0.1)
 
 
 def test_copies_begin_at_key_frames_and_say_what_they_have(folder, tmp_path):
