@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _HOOK = Path(__file__).parent / "audit"
 _IMPORTS = "<frozen importlib._bootstrap_external>"
 _MESSAGES = ("/multiprocessing/connection.py:recv", "/multiprocessing/spawn.py:_main")
+# A child is given its end of a connected pair, which is described by these two enumerations.
+_SOCKET_KINDS = {("socket", "AddressFamily"), ("socket", "SocketKind")}
 _SENT = {"multiprocessing", "pebble", "extractors", "pathlib"}
 _PROGRAMS = (["/sbin/ldconfig", "-p"], ["uname", "-p"])
 _NEVER = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "urllib.Request")
@@ -173,7 +175,7 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         module = str(event.arguments[0]).partition(".")[0]
         if not caller.endswith(_MESSAGES):
             yield "a pickle that did not come through a pipe from our own process"
-        elif module not in _SENT:
+        elif module not in _SENT and tuple(event.arguments[:2]) not in _SOCKET_KINDS:
             yield "a message of a foreign class"
     elif event.event.startswith("marshal."):
         if not caller.startswith(_IMPORTS):
@@ -185,7 +187,8 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         yield "never allowed"
     elif event.event.startswith(("socket.", "ftplib.", "smtplib.", "http.client.")):
         pair = event.event == "socket.__new__" and "/socket.py:socketpair" in " ".join(event.callers[:2])
-        if event.event != "socket.gethostname" and not pair:
+        given = event.event == "socket.__new__" and "/multiprocessing/" in " ".join(event.callers[:3])
+        if event.event != "socket.gethostname" and not pair and not given:
             yield "network"
     elif event.event in _PATHS:
         yield from _paths(event, may_write)
