@@ -175,7 +175,9 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         module = str(event.arguments[0]).partition(".")[0]
         if not caller.endswith(_MESSAGES):
             yield "a pickle that did not come through a pipe from our own process"
-        elif module not in _SENT and tuple(event.arguments[:2]) not in _SOCKET_KINDS:
+        elif module not in _SENT and not (
+            caller.endswith("/multiprocessing/spawn.py:_main") and tuple(event.arguments[:2]) in _SOCKET_KINDS
+        ):
             yield "a message of a foreign class"
     elif event.event.startswith("marshal."):
         if not caller.startswith(_IMPORTS):
@@ -187,7 +189,9 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         yield "never allowed"
     elif event.event.startswith(("socket.", "ftplib.", "smtplib.", "http.client.")):
         pair = event.event == "socket.__new__" and "/socket.py:socketpair" in " ".join(event.callers[:2])
-        given = event.event == "socket.__new__" and "/multiprocessing/" in " ".join(event.callers[:3])
+        given = event.event == "socket.__new__" and any(
+            caller.endswith("/multiprocessing/reduction.py:_rebuild_socket") for caller in event.callers[:2]
+        )
         if event.event != "socket.gethostname" and not pair and not given:
             yield "network"
     elif event.event in _PATHS:

@@ -126,15 +126,19 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster, videos, wa
     seen, killed = [], []
 
     def kill():
+        # All of them: the one that has told its start is among them, whichever it is.
         until(workers_at_work)
-        killed.append(workers_at_work()[0])
-        os.kill(killed[0], signal.SIGKILL)
+        killed.extend(workers_at_work())
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
 
     engine = engine_of(cluster, delay_s=0.7)
     outcomes = extract_all(videos, tmp_path, engine, watch=after_a_start(seen, kill))
     assert killed
     assert all_done(outcomes)
     assert contents(tmp_path) == wanted
+    begun = [event.video for event in seen if isinstance(event, Progressed) and event.done_s == 0]
+    assert len(begun) > N_VIDEOS  # one began twice
 
 
 def test_a_node_that_is_taken_away_in_the_middle_loses_nothing(cluster, videos, wanted, tmp_path):
