@@ -251,7 +251,11 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
+            # Python would put a cut file in the place of a module's bytecode: no later start could read it.
+            **({"PYTHONDONTWRITEBYTECODE": "1"} if file_limit is not None else {}),
+        },
     )
 
 

@@ -52,8 +52,9 @@ def killed_at_random(folder, out, n_kills, seed):
             load_features(sidecar.with_suffix(".npy"))  # what is there is whole
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("n_kills", [1, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [1, 30])
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(videos, tmp_path, n_kills):
     folder = videos(*NAMES)
     (folder / "bad.mp4").write_bytes(b"text")

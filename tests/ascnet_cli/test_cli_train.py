@@ -51,6 +51,7 @@ def test_json_is_the_documented_object_and_the_last_line(folder, tmp_path):
     assert judged["average"] == pytest.approx(found["test"]["average"], abs=2e-3)  # files have rounded times
 
 
+@pytest.mark.slow
 def test_several_seeds_and_their_spread(folder, tmp_path):
     ran = ascnet("train", "--dataset", folder, "--out", "here", "--seeds", "1,4", "--json", *QUICK)
     assert ran.code == 0
@@ -78,6 +79,7 @@ def test_a_run_that_is_there_is_resumed_and_never_overwritten(folder, tmp_path):
     assert (tmp_path / "here" / "best.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_without_a_folder_takes_the_newest(folder, tmp_path):
     ran = ascnet("train", "--dataset", folder, "--resume", *QUICK)
     assert ran.code == 2

@@ -29,7 +29,16 @@ def counts(annotations):
     return {finding.rule: finding.count for finding in annotations.findings}
 
 
-@pytest.mark.parametrize("form", [".", "gt_acmnet.json", "gt_basnet.json", "evalkit_txt"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        ".",
+        *(
+            pytest.param(form, marks=pytest.mark.slow)
+            for form in ("gt_acmnet.json", "gt_basnet.json", "evalkit_txt")
+        ),
+    ],
+)
 def test_thumos14_is_the_same_in_every_form(thumos, form):
     read = read_thumos14(thumos / form)
     assert read.classes == CLASSES
@@ -80,6 +89,7 @@ def test_thumos14_ambiguous_stretches(thumos):
     assert read["video_test_0000278"].ambiguous == (Segment(0.0, 1.4), Segment(95.7, 97.2))
 
 
+@pytest.mark.slow
 def test_thumos14_of_wtalc(thumos, tmp_path):
     with pytest.raises(PredictionsError, match="pickles") as refused:
         read_thumos14(thumos / "wtalc_reduced")
@@ -95,6 +105,7 @@ def test_thumos14_of_wtalc(thumos, tmp_path):
     assert sum(bool(video.ambiguous) for video in read.of("test")) == 36
 
 
+@pytest.mark.slow
 def test_activitynet13(data_folder):
     folder = data_folder / "annotations" / "activitynet13"
     read = read_activitynet13(folder)

@@ -60,7 +60,7 @@ def assert_same(one, other):
         assert torch.equal(tensor, others[name]), name
 
 
-@pytest.mark.parametrize("preset", ["paper", "fixed"])
+@pytest.mark.parametrize("preset", [pytest.param("paper", marks=pytest.mark.slow), "fixed"])
 def test_a_small_problem_is_learned(tmp_path, preset):
     found = []
     schedule = toy_schedule(preset, updates=200, validate_every=50, learning_rate=3e-3)

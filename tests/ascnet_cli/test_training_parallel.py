@@ -120,6 +120,7 @@ def wrong(tmp_path_factory):
     return folder / "rank0", first
 
 
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_all_with_its_message(wrong):
     folder, found = wrong
     assert found["error"] == {
@@ -131,6 +132,7 @@ def test_an_error_in_one_process_ends_all_with_its_message(wrong):
     assert found["bug"]["error"] == "TrainingError: process 1 stopped: ZeroDivisionError: a bug"
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_named_wherever_they_were_read(wrong):
     folder, found = wrong
     assert "features hold numbers that are not finite: video" in found["numbers"]["error"]
@@ -140,6 +142,7 @@ def test_numbers_that_are_not_finite_are_named_wherever_they_were_read(wrong):
     assert len(stop["videos"]) == 4
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_named_before_a_folder_is_made(wrong):
     folder, found = wrong
     told = "FeatureError: process 1 stopped: features hold numbers that are not finite: video"
@@ -147,12 +150,14 @@ def test_numbers_that_are_not_finite_are_named_before_a_folder_is_made(wrong):
     assert not (folder / "mean").exists()
 
 
+@pytest.mark.slow
 def test_one_process_that_is_asked_to_stop_stops_all(wrong):
     folder, found = wrong
     assert found["stop"]["result"][:2] == (6, False)
     assert saved_steps(folder / "stop" / "checkpoints")[0] == 6
 
 
+@pytest.mark.slow
 def test_processes_without_a_video_or_with_other_settings_are_refused(wrong):
     folder, found = wrong
     assert "a batch of 1 videos cannot be shared by 2 processes" in found["batch"]["error"]
@@ -161,6 +166,7 @@ def test_processes_without_a_video_or_with_other_settings_are_refused(wrong):
     assert not (folder / "settings").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_noticed_and_the_run_can_be_resumed(wrong):
     folder, found = wrong
     assert "TrainingError: another process of this training ended" in found["kill"]["error"]
@@ -231,6 +237,7 @@ def test_processes_that_were_not_started_by_torchrun_are_told_what_is_missing(mo
     assert "torchrun" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_a_process_whose_others_never_come_says_so(monkeypatch):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

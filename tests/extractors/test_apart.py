@@ -102,6 +102,7 @@ def test_the_pieces_are_those_of_reading_here(process, videos, whole):
             assert (theirs.video, theirs.last, theirs.total_s) == (ours.video, ours.last, ours.total_s)
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_cost_their_own_video(tmp_path, monkeypatch):
     names = ("a", "crash", "hang", "greedy", "odd", "z")
     paths = [make_video(tmp_path / f"{name}.mp4", n_frames=5) for name in names]
@@ -170,6 +171,7 @@ def test_a_hang_that_nobody_waits_for_any_more_is_over_at_once(tmp_path, monkeyp
     assert not child.is_alive()
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_decoder_that_hangs(tmp_path):
     with fresh(f"hang_for_ever({str(tmp_path / 'hang.mp4')!r})", "test_apart") as parent:
         child = int(parent.stdout.readline())

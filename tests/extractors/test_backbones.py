@@ -89,7 +89,13 @@ def test_the_batch_does_not_change_the_features():
     assert ((together[1:] - alone).norm() / alone.norm()).item() < 1e-5
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float16,
+        *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in (torch.float32, torch.bfloat16)),
+    ],
+)
 def test_everything_stays_on_cuda(dtype):
     torch.set_default_dtype(dtype)  # the fixture that every test has sets it back
     with FakeTensorMode():

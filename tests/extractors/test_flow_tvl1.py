@@ -83,6 +83,7 @@ def clip_frames():
         return np.stack([frame.rgb for frame in islice(frames, 90, 92)])
 
 
+@pytest.mark.slow
 def test_presets_keep_their_promise_on_a_real_pair(clip_frames):
     wanted = make_flow(OpenCvTvL1Config())(clip_frames)
     assert np.quantile(np.hypot(*wanted[0]), 0.95) > 0.5  # somebody moves
@@ -211,7 +212,7 @@ def test_the_flow_does_not_depend_on_the_number_of_threads(config, threads):
 
 
 @pytest.mark.parametrize("solve", [lambda config, frames: TvL1Flow(config)(frames), in_batches])
-@pytest.mark.parametrize("config", [FAST, QUICK])
+@pytest.mark.parametrize("config", [pytest.param(FAST, marks=pytest.mark.slow), QUICK])
 def test_a_pair_does_not_see_the_others(solve, config):
     frames = crowd()
     whole = solve(config, frames)

@@ -161,6 +161,7 @@ def test_a_seam_would_be_seen(small):
     assert relative_error(torch.cat(chunks), whole) > 1e-2
 
 
+@pytest.mark.slow
 def test_a_stream_of_the_shipped_weights_equals_one_pass(shipped):
     _, network = shipped
     frames = torch.rand(3, 48, 224, 224) * 2 - 1

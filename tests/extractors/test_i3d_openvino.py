@@ -66,6 +66,7 @@ def test_a_stream_is_that_of_pytorch_wherever_it_is_cut(network, backbone, clips
     assert relative_error(found, wanted) < 1e-5
 
 
+@pytest.mark.slow
 def test_eight_bits_are_near_and_are_eight_bits(network, clips):
     calibration = calibrate("a" * 64, network.state_dict(), clips[:2])
     coarse = OpenVinoBackbone("rgb", network.state_dict(), calibration)

@@ -36,7 +36,8 @@ def ascnet(
         arguments: of the command.
         cwd: where; None: here.
         env: None: `environment()`.
-        file_limit: bytes that no file may grow over: a disk that fills up.
+        file_limit: bytes that no file may grow over: a disk that fills up. Python then keeps no bytecode: it
+            would put a cut file in the place of a module's, which no later start could read.
     """
 
     def limited() -> None:
@@ -46,7 +47,10 @@ def ascnet(
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
-        env=dict(env if env is not None else environment()),
+        env={
+            **(env if env is not None else environment()),
+            **(_NO_BYTECODE if file_limit is not None else {}),
+        },
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",

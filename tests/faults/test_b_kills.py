@@ -104,6 +104,7 @@ def test_B01_killed_in_the_middle_of_a_file_the_old_one_stays(tmp_path, kind, mo
     assert foreign.exists()
 
 
+@pytest.mark.slow
 def test_B01_the_next_detect_sweeps_what_a_killed_one_left(tmp_path):
     action_video(tmp_path / "a.mp4")
     (tmp_path / "segments.csv").write_text("old")

@@ -83,7 +83,10 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize(
+    "world",
+    ["no home", *(pytest.param(world, marks=pytest.mark.slow) for world in WORLDS if world != "no home")],
+)
 def test_B11_it_works_wherever_it_is_started(tmp_path, judged, world):
     env = {**BARE, **WORLDS[world]}
     done = ascnet(*judged, "--json", cwd=tmp_path, env=env)

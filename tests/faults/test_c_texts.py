@@ -56,6 +56,7 @@ def test_C08_a_setting_that_is_none_is_refused_with_the_nearest(data, kind):
     assert ran.out == ""
 
 
+@pytest.mark.slow
 def test_C08_met_on_the_command_line(tmp_path, data):
     done = ascnet("train", "--dataset", data, "--set", "training.update=3", cwd=tmp_path)
     said_well(done, 2, "no setting 'training.update'", "did you mean training.updates")

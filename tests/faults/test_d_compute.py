@@ -58,6 +58,7 @@ def test_D01_auto_takes_the_processor_and_says_so(tmp_path):
     assert ran.err.splitlines()[0] == "device: cpu"
 
 
+@pytest.mark.slow
 @without_cuda
 def test_D01_met_on_the_command_line(tmp_path):
     data = write_folder(tmp_path / "data", n_train=4, n_test=0)

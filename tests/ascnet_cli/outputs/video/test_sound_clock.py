@@ -71,6 +71,7 @@ def test_a_stray_stamp_costs_no_other_packet(at, off_s, ahead, lag):
         assert heard[number] == pytest.approx(number * STEP_S, abs=0.0011)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     st.one_of(st.floats(-5000, -2), st.floats(11, 5000)),
@@ -102,6 +103,7 @@ def test_a_gap_and_a_late_start_stay():
     assert [time for _, time in heard] == pytest.approx(stamps_s, abs=0.001)
 
 
+@pytest.mark.slow
 def test_sound_that_is_stored_before_all_pictures_waits_for_them():
     heard = play(steady(1500), ahead=1500, gap_s=3600.0)
     assert [number for number, _ in heard] == list(range(1500))
