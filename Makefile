@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint fast-commands fast-rooms all-commands all-rooms format bench pictures clean
+.PHONY: demo test check lint fast-commands fast-rooms all-commands all-rooms format bench pictures audit clean
 
 # The environment: Python 3.11 and pip are all that is needed. The stamp is written last, so an
 # interrupted installation is taken up again.
@@ -53,5 +53,11 @@ bench: $(STAMP)  ## measurements, side by side: slow, and never part of the test
 pictures: $(STAMP)  ## the pictures of the README, in examples/pictures; needs Chromium
 	$(BIN)/python -m examples.pictures
 
-clean:  ## remove the environment
-	rm -rf $(VENV)
+# pip-audit has an environment of its own, so that it is not what it looks at.
+audit: $(STAMP)  ## known vulnerabilities of the packages that ascnet brings along; asks a service in the network
+	test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+		$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10.1,<3'; }
+	$(BIN)/python -m tests.packages --pip-audit $(VENV)-audit/bin/pip-audit -- $(AUDIT)
+
+clean:  ## remove the environments
+	rm -rf $(VENV) $(VENV)-audit
