@@ -42,7 +42,7 @@ from extractors.flow import (
 from extractors.recipe import FeatureRecipe
 from extractors.snippets import TimeGrid
 from extractors.store import fingerprint
-from extractors.video import DECODERS, MAX_PIXELS
+from extractors.video import DECODERS, LIMITS, Limits
 from weights.integrity import read_entry
 from weights.registry import class_names, entries, entry, weights_folder
 from weights.store import LoadedWeights, load
@@ -161,7 +161,7 @@ def load_detector(
     *,
     device: str = "auto",
     decoder: str | None = None,
-    max_pixels: int = MAX_PIXELS,
+    limits: Limits = LIMITS,
     engine: str | None = None,
     apart: bool = False,
 ) -> Detector:
@@ -171,7 +171,7 @@ def load_detector(
         model: `kinetics400`, the name of a trained ASC-Net that comes with ascnet, or a checkpoint's path.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         decoder: "pyav" or "decord"; None takes the one that the model's features were made with.
-        max_pixels: larger pictures are refused.
+        limits: larger and more damaged videos are refused.
         engine: what computes I3D (`extractors.engines`); None takes the one that the model's features were
             made with. Another one is used all the same where it is asked for.
         apart: decode in a process of its own, so that a decoder that crashes or hangs costs one video.
@@ -189,12 +189,12 @@ def load_detector(
     if decoder is not None and decoder not in DECODERS:
         raise OptionError(f"unknown decoder {decoder!r}", hint=f"choose {' or '.join(DECODERS)}")
     if model == DEFAULT_MODEL:
-        return _kinetics_detector(place, decoder or DECODERS[0], max_pixels, engine, apart)
-    return _trained_detector(model, place, decoder, max_pixels, engine, apart)
+        return _kinetics_detector(place, decoder or DECODERS[0], limits, engine, apart)
+    return _trained_detector(model, place, decoder, limits, engine, apart)
 
 
 def _trained_detector(
-    model: str, device: torch.device, decoder: str | None, max_pixels: int, engine: str | None, apart: bool
+    model: str, device: torch.device, decoder: str | None, limits: Limits, engine: str | None, apart: bool
 ) -> Detector:
     path = _checkpoint_path(model)
     checkpoint = load_checkpoint(path, device)
@@ -213,7 +213,7 @@ def _trained_detector(
     return Detector(
         name=model,
         model=_TrainedModel(checkpoint, checkpoint.labels),
-        extractor=_extractor(recipe, loaded, device, max_pixels, apart),
+        extractor=_extractor(recipe, loaded, device, limits, apart),
         localization=localization_of(checkpoint, path),
         min_score=0.0,
         device=device,
@@ -274,7 +274,7 @@ def _one_family(preset: LocalizationConfig, variant: str) -> LocalizationConfig:
 
 
 def _kinetics_detector(
-    device: torch.device, decoder: str, max_pixels: int, engine: str | None, apart: bool
+    device: torch.device, decoder: str, limits: Limits, engine: str | None, apart: bool
 ) -> Detector:
     config = KINETICS400
     loaded = load(config.weights)
@@ -291,7 +291,7 @@ def _kinetics_detector(
     return Detector(
         name=DEFAULT_MODEL,
         model=model,
-        extractor=_extractor(recipe, {"rgb": loaded}, device, max_pixels, apart),
+        extractor=_extractor(recipe, {"rgb": loaded}, device, limits, apart),
         localization=config.localization,
         min_score=config.min_score,
         device=device,
@@ -302,7 +302,7 @@ def _extractor(
     recipe: FeatureRecipe,
     loaded: Mapping[str, LoadedWeights],
     device: torch.device,
-    max_pixels: int,
+    limits: Limits,
     apart: bool,
 ) -> Extractor:
     return Extractor(
@@ -310,7 +310,7 @@ def _extractor(
         {stream: weights.tensors for stream, weights in loaded.items()},
         device=device,
         flow=_flow_of(recipe.flow, device) if recipe.flow else None,
-        max_pixels=max_pixels,
+        limits=limits,
         apart=apart,
     )
 

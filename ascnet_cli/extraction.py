@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from extractors.flow_config import ALGORITHMS, FlowConfig, RaftConfig, flow_conf
 from extractors.recipe import STREAMS, FeatureRecipe
 from extractors.snippets import GRIDS
 from extractors.store import fingerprint
-from extractors.video import DECODERS
+from extractors.video import DECODERS, LIMITS, Limits
 from weights.documents import parse_json
 from weights.integrity import CheckedFile, read_entry, read_file
 from weights.registry import entries, entry, weights_folder
@@ -57,13 +57,16 @@ class Choices:
     engine_i3d: str | None = None
 
 
-def extractor_spec(choices: Choices, *, for_model: str | None = None, device: str = "auto") -> ExtractorSpec:
+def extractor_spec(
+    choices: Choices, *, for_model: str | None = None, device: str = "auto", limits: Limits = LIMITS
+) -> ExtractorSpec:
     """The extractor that makes what was asked for.
 
     Args:
         choices: piece by piece.
         for_model: `kinetics400`, the name of a trained ASC-Net or a checkpoint's path, instead of them.
         device: where its networks will run.
+        limits: larger and more damaged videos are refused.
 
     Raises:
         OptionError: something unknown, or choices that contradict each other.
@@ -74,7 +77,7 @@ def extractor_spec(choices: Choices, *, for_model: str | None = None, device: st
     if choices.engine_i3d is not None and engine_named(choices.engine_i3d).library == "openvino":
         device = "cpu" if device == "auto" else device
     if for_model is None:
-        return _chosen(choices, device)
+        return _within(_chosen(choices, device), limits)
     given = [
         f"--{f.name.replace('_', '-')}"
         for f in fields(choices)
@@ -91,7 +94,11 @@ def extractor_spec(choices: Choices, *, for_model: str | None = None, device: st
         recipe = FeatureRecipe.from_dict(_recipe_of(for_model))
     if choices.engine_i3d is not None:
         recipe = with_engine(recipe, choices.engine_i3d)
-    return _spec_of(recipe, device)
+    return _within(_spec_of(recipe, device), limits)
+
+
+def _within(spec: ExtractorSpec, limits: Limits) -> ExtractorSpec:
+    return replace(spec, limits=limits.for_decoder(spec.recipe.decoder))
 
 
 def _chosen(choices: Choices, device: str) -> ExtractorSpec:

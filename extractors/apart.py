@@ -23,6 +23,7 @@ from extractors.decoder_words import Asked, hear, tell
 from extractors.errors import VideoError
 from extractors.line import GivenUp, Line, Patience, pair
 from extractors.pieces import Piece, VideoEnd, read_videos
+from extractors.video import Limits
 from weights.errors import AscnetError, StorageError
 
 # A piece is a second of video or so; nothing that can be decoded at all takes minutes for it.
@@ -52,13 +53,13 @@ class DecoderProcess:
         paths: Iterable[Path],
         *,
         decoder: str,
-        max_pixels: int,
+        limits: Limits,
         length: int,
         whole: bool,
         given_up: Callable[[int], bool] = lambda _video: False,
     ) -> Iterator[Piece | VideoEnd]:
         """See `extractors.pieces.read_videos`; `given_up` is also asked while the process is waited for."""
-        asked = Asked(max_pixels, length, whole)
+        asked = Asked(limits, length, whole)
         for video, path in enumerate(paths):
             through = False
             try:
@@ -168,6 +169,6 @@ def _serve(line: Line) -> None:
         line.send(_NEXT)
         while True:
             asked = json.loads(line.receive(_LONGEST_REQUEST).decode("utf-8", "surrogatepass"))
-            path = Path(asked.pop("path"))
-            for item in read_videos([path], **asked):
+            path, limits = Path(asked.pop("path")), Limits(**asked.pop("limits"))
+            for item in read_videos([path], limits=limits, **asked):
                 tell(line, item)

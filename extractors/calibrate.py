@@ -25,7 +25,7 @@ from extractors.errors import OptionError
 from extractors.i3d import POOLS, same_padding
 from extractors.pieces import Piece, read_videos
 from extractors.snippets import SNIPPET_FRAMES
-from extractors.video import DECODERS, MAX_PIXELS
+from extractors.video import DECODERS, LIMITS
 from weights.architecture import MIXED_WIDTHS
 
 _STEPS = 255
@@ -194,9 +194,7 @@ def snippets_of(paths: Sequence[Path], n_snippets: int) -> Float[Tensor, "b 3 16
 
 
 def _snippets(path: Path) -> Iterator[UInt8[np.ndarray, "16 h w 3"]]:
-    reading = read_videos(
-        [path], decoder=DECODERS[0], max_pixels=MAX_PIXELS, length=SNIPPET_FRAMES, whole=False
-    )
+    reading = read_videos([path], decoder=DECODERS[0], limits=LIMITS, length=SNIPPET_FRAMES, whole=False)
     for item in reading:
         if isinstance(item, Piece):
             if len(item.frames) == SNIPPET_FRAMES:

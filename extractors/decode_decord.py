@@ -20,7 +20,7 @@ from extractors import container as container_file
 from extractors.decode_pyav import Probe, probe
 from extractors.errors import OptionError, VideoError
 from extractors.pictures import resized
-from extractors.video import DecodeReport, Frame, VideoReader
+from extractors.video import DecodeReport, Frame, Limits, VideoReader
 
 # Containers whose frames decord drops, doubles or shows at the wrong time.
 _MISREAD = {"mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}
@@ -57,9 +57,9 @@ def _refuse_misread(probed: Probe) -> None:
 class DecordReader(VideoReader):
     """See `extractors.video.open_video`."""
 
-    def __init__(self, path: Path, *, short_side: int | None, max_pixels: int) -> None:
+    def __init__(self, path: Path, *, short_side: int | None, limits: Limits) -> None:
         decord = _import_decord()
-        probed = probe(path, max_pixels=max_pixels)
+        probed = probe(path, max_pixels=limits.max_pixels)
         _refuse_misread(probed)
         self.info, self._turned_size = probed.info, probed.size
         self._file = container_file.file_state(path)

@@ -29,10 +29,10 @@ from extractors import container as container_file
 from extractors.errors import VideoError
 from extractors.pictures import Scaler, displayed_size, orientation, resized, upright
 from extractors.video import (
-    MAX_BAD_PACKETS,
     MIN_SIDE,
     DecodeReport,
     Frame,
+    Limits,
     VideoInfo,
     VideoReader,
 )
@@ -136,7 +136,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise VideoError(
             f"{width}x{height} is over the limit of {max_pixels / 1e6:.3g} megapixels a frame",
-            hint="scale the video down first",
+            hint="scale the video down first; `detect` and `extract` take larger ones with --max-pixels",
         )
     if min(width, height) < MIN_SIDE:
         raise VideoError(
@@ -213,7 +213,7 @@ class PyAvReader(VideoReader):
     Args:
         path: the file.
         short_side: see there.
-        max_pixels: see there.
+        limits: see there.
         aside: given the packets of all other streams, as they come by; what it raises goes through.
     """
 
@@ -222,12 +222,12 @@ class PyAvReader(VideoReader):
         path: Path,
         *,
         short_side: int | None,
-        max_pixels: int,
+        limits: Limits,
         aside: Callable[[Packet[Any]], None] | None = None,
     ) -> None:
-        self._container, self._stream = open_container(path, max_pixels=max_pixels)
+        self._container, self._stream = open_container(path, max_pixels=limits.max_pixels)
         self._aside = aside
-        self._max_pixels = max_pixels
+        self._limits = limits
         self._file = container_file.file_state(path)
         self.info = header_info(path, self._container, self._stream)
         if self.info.width and self.info.height:
@@ -326,7 +326,7 @@ class PyAvReader(VideoReader):
             yield heapq.heappop(times), *pictures.popleft()
 
     def _stored(self, frame: VideoFrame) -> tuple[VideoFrame, tuple[bool, int]]:
-        check_size(frame.width, frame.height, self._max_pixels)
+        check_size(frame.width, frame.height, self._limits.max_pixels)
         # PyAV's side data and their frame hold each other until the garbage collector comes by, and keep
         # the picture's memory; so they are looked at anew only where the rotation is another one.
         if frame.rotation != self._rotation:
@@ -383,10 +383,10 @@ class PyAvReader(VideoReader):
                 f"no frame could be decoded ({self.info.codec}, {self._bad_packets} bad packets)",
                 hint="the file is damaged, or its codec is not supported: convert it to H.264 in mp4",
             )
-        if self._bad_packets > max(MAX_BAD_PACKETS * self._packets, 1):
+        if not self._limits.take(self._bad_packets, self._packets):
             raise VideoError(
                 f"{self._bad_packets} of {self._packets} packets are damaged",
-                hint="copy or download the file again, or re-encode what is left of it",
+                hint="copy or download the file again; --max-damage 0.5 takes it with half of it unreadable",
             )
 
     @property

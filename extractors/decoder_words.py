@@ -19,7 +19,7 @@ from extractors.errors import OptionError, VideoError
 from extractors.line import Line, Patience
 from extractors.networks import INPUT_PX
 from extractors.pieces import Piece, VideoEnd
-from extractors.video import MAX_ASPECT, RESIZE_SIDE, DecodeReport
+from extractors.video import MAX_ASPECT, RESIZE_SIDE, DecodeReport, Limits
 from weights.documents import parse_json
 from weights.errors import AscnetError
 
@@ -31,12 +31,12 @@ class Asked:
     """What pictures are to be like.
 
     Attributes:
-        max_pixels: of one, as the file has them.
+        limits: of one, as the file has them.
         length: at most so many a piece.
         whole: they are not cropped.
     """
 
-    max_pixels: int
+    limits: Limits
     length: int
     whole: bool
 
@@ -114,7 +114,7 @@ def _shape(told: list[Any], asked: Asked) -> tuple[int, ...]:
     length, height, width, channels = shape
     if asked.whole:
         # Small pictures are made larger, the longest of them up to this.
-        most = max(asked.max_pixels, RESIZE_SIDE * (RESIZE_SIDE + 1) * MAX_ASPECT)
+        most = max(asked.limits.max_pixels, RESIZE_SIDE * (RESIZE_SIDE + 1) * MAX_ASPECT)
         fits = height * width <= most
     else:
         fits = height == width == INPUT_PX

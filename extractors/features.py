@@ -37,7 +37,7 @@ from extractors.prefetch import Prefetch
 from extractors.recipe import FeatureRecipe
 from extractors.rows import DenseRows, Rows, SnippetRows
 from extractors.snippets import SNIPPET_FRAMES, TimeGrid
-from extractors.video import MAX_PIXELS, DecodeReport
+from extractors.video import LIMITS, DecodeReport, Limits
 
 # Grid frames a piece: two snippets, which in dense context bounds the memory of the first layers.
 _PIECE_FRAMES = 2 * SNIPPET_FRAMES
@@ -87,7 +87,7 @@ class Extractor:
         device: where the networks run.
         flow: the recipe's flow estimator, where it has a flow stream.
         dtype: of the networks; None takes the recipe's.
-        max_pixels: larger pictures are refused.
+        limits: larger and more damaged videos are refused.
         say: told, in a sentence, when something has to be done in another way than was meant.
         calibrations: of each stream, where the recipe says 8 bits; None: from their files.
         apart: decode in a process of its own, which ends with this object: a decoder that crashes or hangs
@@ -107,7 +107,7 @@ class Extractor:
         device: torch.device,
         flow: FlowEstimator | None = None,
         dtype: torch.dtype | None = None,
-        max_pixels: int = MAX_PIXELS,
+        limits: Limits = LIMITS,
         say: Say = lambda _line: None,
         calibrations: Mapping[str, Calibration] | None = None,
         apart: bool = False,
@@ -121,7 +121,7 @@ class Extractor:
         exact_arithmetic()
         self.recipe = recipe
         self._flow = flow
-        self._max_pixels = max_pixels
+        self._limits = limits.for_decoder(recipe.decoder)
         self._apart = DecoderProcess() if apart else None
         if self._apart is not None:
             weakref.finalize(self, self._apart.close)
@@ -199,7 +199,7 @@ class Extractor:
             return reading(
                 noted(),
                 decoder=self.recipe.decoder,
-                max_pixels=self._max_pixels,
+                limits=self._limits,
                 length=_PIECE_FRAMES,
                 whole=self._flow is not None,
                 given_up=lambda video: left.is_set() or video in failed,

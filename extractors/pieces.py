@@ -16,7 +16,7 @@ from jaxtyping import Shaped, UInt8
 from extractors.errors import VideoError
 from extractors.networks import INPUT_PX
 from extractors.snippets import Resampler
-from extractors.video import DecodeReport, Frame, VideoReader, open_video
+from extractors.video import DecodeReport, Frame, Limits, VideoReader, open_video
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read_videos(
     paths: Iterable[Path],
     *,
     decoder: str,
-    max_pixels: int,
+    limits: Limits,
     length: int,
     whole: bool,
     given_up: Callable[[int], bool] = lambda _video: False,
@@ -80,7 +80,7 @@ def read_videos(
     Args:
         paths: the files; asked for the next one when the last one has been read.
         decoder: see `open_video`.
-        max_pixels: see `open_video`.
+        limits: see `open_video`.
         length: grid frames a piece; a video's last one may be shorter.
         whole: keep whole frames, and give each piece the frame after it, as optical flow needs. Otherwise
             frames are cropped at once, which bounds the memory whatever their shape.
@@ -88,7 +88,7 @@ def read_videos(
     """
     for video, path in enumerate(paths):
         try:
-            with open_video(path, decoder=decoder, max_pixels=max_pixels) as reader:
+            with open_video(path, decoder=decoder, limits=limits) as reader:
                 for piece in _pieces(reader, video, length, whole):
                     yield piece
                     if given_up(video):

@@ -5,8 +5,8 @@ One signature, two backends: PyAV (`extractors.decode_pyav`, the default) and de
 a regular file, not empty, of a container on the allow-list. FFmpeg's protocols are never interpreted: a path
 is always opened as `file:`.
 
-Limits of a picture: at most `MAX_PIXELS` (33 million), at least `MIN_SIDE` (8) pixels either way, and, where
-pictures are resized, a longer side of at most `MAX_ASPECT` (16) times the shorter one.
+Limits of a picture: at most `MAX_PIXELS` (33 million) or what `Limits` says, at least `MIN_SIDE` (8) pixels
+either way, and, where pictures are resized, a longer side of at most `MAX_ASPECT` (16) times the shorter one.
 
 Pictures are given as a person sees them: rotated upright and with square pixels (sample aspect ratio
 applied), 8-bit RGB. Interlaced video is not deinterlaced. Colours are converted with the matrix and range
@@ -60,6 +60,55 @@ MAX_ASPECT = 16
 MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
 MAX_BAD_PACKETS = 0.05  # fraction of packets that may be unreadable
 RESIZE_SIDE = 256  # pixels, shorter side, as in the I3D recipe of the field
+_MOST_PIXELS = 2**30  # a limit may not be larger: FFmpeg itself makes no larger pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large and how damaged a video may be before it is refused; of no influence on what is read.
+
+    Attributes:
+        max_pixels: of one picture. A picture takes three bytes a pixel, and some are held at once.
+        max_damage: fraction of a video's packets that may be unreadable; 0 takes none, else one packet always
+            may. decord counts no damage.
+
+    Raises:
+        OptionError: a limit that is none.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    max_damage: float = MAX_BAD_PACKETS
+
+    def __post_init__(self) -> None:
+        if not MIN_SIDE**2 <= self.max_pixels <= _MOST_PIXELS:
+            raise OptionError(
+                f"the limit of pixels must be {MIN_SIDE**2} to {_MOST_PIXELS}, not {self.max_pixels}",
+                hint=f"--max-pixels {MAX_PIXELS} is 7680 x 4320",
+            )
+        if not 0 <= self.max_damage <= 1:
+            raise OptionError(
+                f"the damage that is taken must be a fraction from 0 to 1, not {self.max_damage}",
+                hint="--max-damage 0.2 takes a video of which a fifth cannot be read",
+            )
+
+    def for_decoder(self, decoder: str) -> Limits:
+        """These, where a decoder can hold them.
+
+        Raises:
+            OptionError: it cannot.
+        """
+        if decoder == "decord" and self.max_damage != MAX_BAD_PACKETS:
+            raise OptionError(
+                "decord counts no damage, so that --max-damage would do nothing", hint="use --decoder pyav"
+            )
+        return self
+
+    def take(self, n_bad: int, n_packets: int) -> bool:
+        """Whether a video of so many packets may have so many that are unreadable."""
+        return n_bad <= (max(self.max_damage * n_packets, 1) if self.max_damage else 0)
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +242,7 @@ def open_video(
     *,
     decoder: str = "pyav",
     short_side: int | None = RESIZE_SIDE,
-    max_pixels: int = MAX_PIXELS,
+    limits: Limits = LIMITS,
 ) -> VideoReader:
     """Open a video file.
 
@@ -203,7 +252,7 @@ def open_video(
         short_side: length of the shorter side that pictures are resized to (bilinear), pixels; None keeps
             the file's own size. Pictures longer than `MAX_ASPECT` times the shorter side are not resized, but
             refused.
-        max_pixels: pictures with more pixels are refused before anything is decoded.
+        limits: of size, held before anything is decoded, and of damage.
 
     Raises:
         VideoError: not a readable video; the message says what is wrong.
@@ -215,10 +264,10 @@ def open_video(
     if decoder == "decord":
         from extractors.decode_decord import DecordReader
 
-        return DecordReader(path, short_side=short_side, max_pixels=max_pixels)
+        return DecordReader(path, short_side=short_side, limits=limits)
     from extractors.decode_pyav import PyAvReader
 
-    return PyAvReader(path, short_side=short_side, max_pixels=max_pixels)
+    return PyAvReader(path, short_side=short_side, limits=limits)
 
 
 def check_file(path: Path) -> None:

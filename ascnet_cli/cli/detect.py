@@ -76,6 +76,8 @@ def detect(
             " model wants it.",
         ),
     ] = None,
+    max_pixels: options.MaxPixels = None,
+    max_damage: options.MaxDamage = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count a truncated video as failed.")] = False,
     json_summary: Annotated[
         bool, typer.Option("--json", help="Print one JSON summary on standard output, not a table.")
@@ -114,6 +116,7 @@ def detect(
     from ascnet_cli.inputs import FEATURE_ENDING, find
     from ascnet_cli.targets import Source, plan
 
+    limits = options.limits_of(max_pixels, max_damage)
     try:
         found = find([Path(name) for name in inputs])
     except VideoError as error:
@@ -130,7 +133,7 @@ def detect(
     from ascnet_cli.detect import DetectOptions
     from ascnet_cli.detector import load_detector
 
-    detector = load_detector(model, device=device, decoder=decoder, engine=engine, apart=True)
+    detector = load_detector(model, device=device, decoder=decoder, limits=limits, engine=engine, apart=True)
     if device == "auto":
         errors().print(f"device: {detector.device}")
     asked = DetectOptions(

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from ascnet_cli.cli import extract_options as options
+from ascnet_cli.cli.options import MaxDamage, MaxPixels, limits_of
 
 
 def extract(
@@ -34,6 +35,8 @@ def extract(
     shard: options.Shard = None,
     force: options.Force = False,
     dry_run: options.DryRun = False,
+    max_pixels: MaxPixels = None,
+    max_damage: MaxDamage = None,
     strict: options.Strict = False,
     json_summary: options.JsonSummary = False,
 ) -> None:
@@ -50,11 +53,12 @@ def extract(
     from ascnet_cli.cli.text import passed_over, say
     from ascnet_cli.extraction import Choices, extractor_spec
 
+    limits = limits_of(max_pixels, max_damage)
     work = Work(engine, device, workers, video_timeout, address, num_cpus, num_gpus)
     work.check()
     found = found_videos(inputs or [], listed)
     choices = Choices(context, streams, flow, backbone, weights_rgb, weights_flow, decoder, engine_i3d)
-    source = extractor_spec(choices, for_model=for_model, device=device)
+    source = extractor_spec(choices, for_model=for_model, device=device, limits=limits)
     request = settled(found, source, out, layout, dtype, strict=strict, force=force, work=work)
     if found.n_other:
         say(passed_over(found.n_other))

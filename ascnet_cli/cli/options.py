@@ -10,8 +10,26 @@ import typer
 
 if TYPE_CHECKING:
     from ascnet_cli.targets import Wanted
+    from extractors.video import Limits
 
 STDOUT = "-"
+
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Videos with larger pictures are refused; default: 33177600 (7680x4320). A picture takes three"
+        " bytes a pixel, and several are held at once.",
+    ),
+]
+MaxDamage = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FRACTION",
+        help="Videos of which more cannot be read are refused; default: 0.05 of their packets. What is"
+        " missing is filled with the pictures beside it.",
+    ),
+]
 
 Out = Annotated[
     list[str] | None,
@@ -92,6 +110,20 @@ Labels = Annotated[
         "--labels", metavar="NAMES", help="Keep these classes alone: names with commas between them."
     ),
 ]
+
+
+def limits_of(max_pixels: int | None, max_damage: float | None) -> Limits:
+    """How large and how damaged a video may be; None: as by default.
+
+    Raises:
+        OptionError: a number out of its range.
+    """
+    from extractors.video import LIMITS, Limits
+
+    return Limits(
+        LIMITS.max_pixels if max_pixels is None else max_pixels,
+        LIMITS.max_damage if max_damage is None else max_damage,
+    )
 
 
 def wanted_of(

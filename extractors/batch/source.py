@@ -15,7 +15,7 @@ from extractors.errors import FeatureError
 from extractors.flow_config import FlowConfig, RaftConfig, flow_recipe
 from extractors.recipe import FeatureRecipe
 from extractors.store import MadeFeatures
-from extractors.video import MAX_PIXELS
+from extractors.video import LIMITS, Limits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ class ExtractorSpec:
         flow: the recipe's flow algorithm, where there is a flow stream.
         flow_weights: name or path of RAFT's weights; empty for another algorithm.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        max_pixels: larger pictures are refused.
+        limits: larger and more damaged videos are refused.
     """
 
     recipe: FeatureRecipe
@@ -81,7 +81,7 @@ class ExtractorSpec:
     flow: FlowConfig | None = None
     flow_weights: str = ""
     device: str = "auto"
-    max_pixels: int = MAX_PIXELS
+    limits: Limits = LIMITS
 
     def build(
         self,
@@ -123,7 +123,7 @@ class ExtractorSpec:
             streams,
             device=device,
             flow=flow,
-            max_pixels=self.max_pixels,
+            limits=self.limits,
             calibrations=calibrations,
         )
         return maker, str(device)

@@ -14,6 +14,7 @@ from ascnet_cli.datasets.features import FeatureFolder
 from extractors.batch import estimate
 from extractors.batch.claims import Claims
 from extractors.batch.jobs import Failure, Job, Withdrawn
+from extractors.video import Limits
 from tests.cli_tools import action_video, ascnet, stand_in_network
 from tests.extraction_tools import BOTH, RGB, ROOT, InlineEngine, PlainSource, contents
 from tests.synthetic import make_video
@@ -49,6 +50,15 @@ def videos(tmp_path):
     (tmp_path / "videos" / "sub" / "bad.mp4").write_bytes(b"text")
     (tmp_path / "videos" / "notes.txt").touch()
     return tmp_path
+
+
+def test_limits_of_a_video_reach_the_extractor(videos):
+    source = mock.patch("ascnet_cli.extraction.extractor_spec", return_value=PlainSource(RGB))
+    headers = mock.patch("extractors.batch.estimate.durations", estimate._read_headers)
+    with source as asked, headers:
+        ascnet("extract", "videos", "--max-pixels", "1000", "--max-damage", "0.5", "--dry-run")
+        ascnet("extract", "videos", "--dry-run")
+    assert [call.kwargs["limits"] for call in asked.mock_calls] == [Limits(1000, 0.5), Limits()]
 
 
 def test_a_batch_from_its_beginning_to_its_end(extract, videos):

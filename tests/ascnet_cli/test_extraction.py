@@ -11,6 +11,7 @@ from ascnet_cli.errors import CheckpointError, FeatureError, OptionError, Weight
 from ascnet_cli.extraction import Choices, extractor_spec
 from extractors.batch.source import Seat, flow_config_of
 from extractors.flow_config import DisConfig, TvL1Config, flow_config, flow_recipe
+from extractors.video import Limits
 from tests.cli_tools import KINETICS_WEIGHTS, default_recipe
 from weights.registry import entry
 
@@ -111,3 +112,17 @@ def test_an_engine_is_part_of_the_recipe_also_for_a_model(for_model):
     assert (plain.device, other.device) == ("auto", "cpu")
     with pytest.raises(OptionError, match="unknown engine 'tensorrt'"):
         extractor_spec(Choices(engine_i3d="tensorrt"), for_model=for_model)
+
+
+@pytest.mark.parametrize("model", [None, "mocap"])
+def test_limits_go_with_the_extractor_and_are_no_part_of_its_recipe(model):
+    wide = extractor_spec(Choices(), for_model=model, limits=Limits(10**8, 0.5))
+    assert wide.limits == Limits(10**8, 0.5)
+    assert wide.recipe == extractor_spec(Choices(), for_model=model).recipe
+
+
+def test_a_limit_that_a_decoder_cannot_hold_is_refused():
+    decord = Choices(decoder="decord")
+    assert extractor_spec(decord, limits=Limits(10**8)).limits == Limits(10**8)
+    with pytest.raises(OptionError, match="decord counts no damage"):
+        extractor_spec(decord, limits=Limits(max_damage=0.5))

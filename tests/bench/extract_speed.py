@@ -23,6 +23,7 @@ import torch
 
 from extractors import features
 from extractors.pieces import Piece, VideoEnd, read_videos
+from extractors.video import Limits
 from tests.bench.i3d_engines import ENGINES, make_extractor
 
 FPS = 25
@@ -75,7 +76,7 @@ def main() -> None:
         for size in SIZES:
             path = Path(folder) / f"{size[0]}x{size[1]}.mp4"
             make_video(path, size, options.seconds)
-            reading = {"decoder": "pyav", "max_pixels": 10**8, "length": 32, "whole": False}
+            reading = {"decoder": "pyav", "limits": Limits(10**8), "length": 32, "whole": False}
             started = time.perf_counter()
             kept: list[Piece | VideoEnd] = list(read_videos([path], **reading))
             decode_s = time.perf_counter() - started

@@ -18,11 +18,12 @@ from extractors.apart import DecoderProcess
 from extractors.errors import OptionError, VideoError
 from extractors.pieces import VideoEnd, read_videos
 from extractors.prefetch import Prefetch
+from extractors.video import Limits
 from tests.extractors.test_children import fresh, say, wait_for_end
 from tests.synthetic import make_video
 from weights.errors import AscnetError, StorageError
 
-OPTIONS = {"decoder": "pyav", "max_pixels": 10**7, "length": 32, "whole": False}
+OPTIONS = {"decoder": "pyav", "limits": Limits(10**7), "length": 32, "whole": False}
 
 
 def troubled(paths, **options):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from extractors.errors import OptionError, VideoError
-from extractors.video import DecodeReport, Frame, open_video
+from extractors.video import DecodeReport, Frame, Limits, open_video
 from tests import synthetic
 from tests.synthetic import make_video, picture, read_index
 
@@ -148,7 +148,7 @@ def test_what_is_no_video_is_refused_as_with_pyav(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="not a readable video"):
         read(tmp_path / "v.mp4", "decord")
     with pytest.raises(VideoError, match="over the limit"):
-        read(make_video(tmp_path / "large.mp4", n_frames=2), "decord", max_pixels=1000)
+        read(make_video(tmp_path / "large.mp4", n_frames=2), "decord", limits=Limits(1000))
 
 
 def test_a_name_is_never_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

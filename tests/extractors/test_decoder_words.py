@@ -11,10 +11,10 @@ from extractors.decoder_words import Asked, hear, tell
 from extractors.errors import VideoError
 from extractors.line import GivenUp, Patience, pair
 from extractors.pieces import Piece, VideoEnd
-from extractors.video import DecodeReport
+from extractors.video import DecodeReport, Limits
 
-CROPPED = Asked(max_pixels=10**6, length=4, whole=False)
-WHOLE = Asked(max_pixels=10**6, length=4, whole=True)
+CROPPED = Asked(limits=Limits(10**6), length=4, whole=False)
+WHOLE = Asked(limits=Limits(10**6), length=4, whole=True)
 PATIENCE = Patience(60.0)
 PIECE = {"shape": [2, 224, 224, 3], "following": False, "last": True, "total_s": None}
 REPORT = {

@@ -15,6 +15,7 @@ from extractors.features import Extractor, Features
 from extractors.flow import DisConfig, flow_recipe
 from extractors.pieces import Piece, VideoEnd, read_videos
 from extractors.recipe import FeatureRecipe
+from extractors.video import Limits
 from tests.synthetic import make_growing, make_video
 from weights.store import load
 
@@ -218,7 +219,7 @@ def test_paths_that_end_in_an_error_raise_it(extractor, videos):
 def test_pieces_keep_crops_or_whole_frames(tmp_path):
     """Cropped at once, a piece's memory does not depend on the shape of the picture."""
     wide = make_video(tmp_path / "wide.mp4", n_frames=40, size=(256, 32))
-    options = {"decoder": "pyav", "max_pixels": 10**6, "length": 32}
+    options = {"decoder": "pyav", "limits": Limits(10**6), "length": 32}
     *cropped, end = read_videos([wide], whole=False, **options)
     *whole, _ = read_videos([wide], whole=True, **options)
     assert [p.frames.shape for p in cropped] == [(32, 224, 224, 3), (8, 224, 224, 3)]
@@ -232,7 +233,7 @@ def test_pieces_keep_crops_or_whole_frames(tmp_path):
 
 def test_a_picture_that_grows_is_fitted_before_it_is_cropped(tmp_path):
     growing = make_growing(tmp_path / "growing.avi", [(64, 48), (96, 80)])
-    options = {"decoder": "pyav", "max_pixels": 10**6, "length": 32}
+    options = {"decoder": "pyav", "limits": Limits(10**6), "length": 32}
     (cropped, _), (whole, _) = (list(read_videos([Path(growing)], whole=w, **options)) for w in (False, True))
     top, left = (whole.frames.shape[1] - 224) // 2, (whole.frames.shape[2] - 224) // 2
     np.testing.assert_array_equal(whole.frames[:, top : top + 224, left : left + 224], cropped.frames)

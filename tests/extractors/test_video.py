@@ -21,6 +21,7 @@ from extractors.pictures import displayed_size, resized
 from extractors.video import (
     MAX_PIXELS,
     DecodeReport,
+    Limits,
     VideoInfo,
     check_file,
     find_videos,
@@ -575,20 +576,35 @@ def test_large_pictures_are_refused_by_their_header(size: tuple[int, int], tmp_p
 
 def test_the_limit_is_the_callers(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4", n_frames=2)
-    assert watch(path, max_pixels=96 * 72).numbers == [0, 1]
-    refused(path, "96x72 is over the limit", max_pixels=96 * 72 - 1)
+    assert watch(path, limits=Limits(96 * 72)).numbers == [0, 1]
+    refused(path, "96x72 is over the limit", limits=Limits(96 * 72 - 1))
     # The limit is one for pictures in the file: resizing may go beyond it.
-    assert watch(path, max_pixels=96 * 72, short_side=256).pictures[0].shape == (256, 341, 3)
+    assert watch(path, limits=Limits(96 * 72), short_side=256).pictures[0].shape == (256, 341, 3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_pixels": 63}, "64 to 1073741824, not 63"),
+        ({"max_pixels": 2**30 + 1}, "not 1073741825"),
+        ({"max_damage": -0.1}, "a fraction from 0 to 1, not -0.1"),
+        ({"max_damage": 5.0}, "not 5.0"),
+        ({"max_damage": float("nan")}, "not nan"),
+    ],
+)
+def test_limits_have_limits(limits: dict[str, Any], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        Limits(**limits)
 
 
 def test_pictures_that_grow_over_the_limit_are_refused(tmp_path: Path) -> None:
     path = synthetic.make_growing(tmp_path / "growing.mkv", [(96, 72), (160, 120)], frames_each=30)
-    refused(path, "160x120 is over the limit", max_pixels=100 * 100)
+    refused(path, "160x120 is over the limit", limits=Limits(100 * 100))
 
 
 def test_the_decoder_makes_no_room_for_far_larger_pictures(tmp_path: Path) -> None:
     path = synthetic.make_growing(tmp_path / "growing.mkv", [(96, 72), (640, 480)], frames_each=30)
-    refused(path, "30 of 60 packets are damaged", max_pixels=100 * 100)
+    refused(path, "30 of 60 packets are damaged", limits=Limits(100 * 100))
 
 
 @pytest.mark.parametrize("size", [(2, 2), (6, 64)])
@@ -656,7 +672,7 @@ def test_a_closed_file_is_let_go(tmp_path: Path) -> None:
     before = len(list(handles.iterdir()))
     for _ in range(5):
         watch(path)
-        with pytest.raises(VideoError), open_video(path, max_pixels=100):
+        with pytest.raises(VideoError), open_video(path, limits=Limits(100)):
             pass
     assert len(list(handles.iterdir())) == before
 

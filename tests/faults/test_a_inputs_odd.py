@@ -12,7 +12,9 @@ import pytest
 
 from extractors.snippets import Resampler
 from extractors.video import open_video
+from tests.ascnet_cli.outputs.film_tools import watch
 from tests.cli_tools import ascnet, stand_in_network
+from tests.faults.fault_tools import INTRA, action, overwritten
 from tests.faults.input_files import VARIABLE_S
 from tests.synthetic import make_video, picture, read_index
 
@@ -72,6 +74,21 @@ def test_A05_the_gap_is_filled_by_its_neighbours_and_all_else_stays(inputs):
 
 def test_A05_too_many_are_an_error(both):
     assert both["a05-many.mp4"].failed("3 of 50 packets are damaged", "; hint: ")
+
+
+def test_A05_how_much_may_be_damaged_is_the_callers(tmp_path):
+    """In a decoder of its own, to which the limit must come; and what is taken can be drawn, too."""
+    overwritten(action(tmp_path / "many.mp4", codec=INTRA), range(20, 23))  # 6 %
+    overwritten(action(tmp_path / "one.mp4", codec=INTRA), [20])
+    with stand_in_network(apart=True):
+        taken = ascnet("detect", "many.mp4", "--max-damage", "0.1", "--video", "drawn.mp4", "--out", "s.csv")
+        none = ascnet("detect", "one.mp4", "--max-damage", "0")
+    assert taken.code == 0, taken.err
+    assert "warning: many.mp4: 3 damaged packets were passed over" in taken.err
+    assert watch(tmp_path / "drawn.mp4").times_s[-1] > 4
+    assert none.code == 4
+    assert "failed: one.mp4: 1 of 50 packets are damaged" in none.err
+    assert "--max-damage" in none.err
 
 
 def test_A07_the_first_stream_that_is_no_cover_is_read_and_named(detected):

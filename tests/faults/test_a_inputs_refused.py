@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests import extraction_tools
+from tests.cli_tools import ascnet as ascnet_here
+from tests.cli_tools import stand_in_network
 from tests.faults.fault_tools import ascnet, environment
 from tests.synthetic import FFV1, make_video
 
@@ -65,6 +67,18 @@ def test_A08_no_frame_that_can_be_decoded(both):
 )
 def test_A19_huge_pictures_by_their_header(both, name, reason):
     assert both[f"a19-{name}.mp4"].failed(reason)
+
+
+def test_A19_how_large_pictures_may_be_is_the_callers(tmp_path):
+    """In a decoder of its own, to which the limit must come."""
+    make_video(tmp_path / "clip.mp4", n_frames=3, size=(96, 72))
+    with stand_in_network(apart=True):
+        refused = ascnet_here("detect", "clip.mp4", "--max-pixels", str(96 * 72 - 1))
+        taken = ascnet_here("detect", "clip.mp4", "--max-pixels", str(96 * 72))
+    assert refused.code == 4
+    assert "failed: clip.mp4: 96x72 is over the limit of 0.00691 megapixels a frame" in refused.err
+    assert "--max-pixels" in refused.err
+    assert taken.code == 0, taken.err
 
 
 def test_A19_a_few_kilobytes_that_would_be_gigabytes_take_no_memory(tmp_path):

@@ -15,10 +15,12 @@ from av.packet import Packet
 from ascnet_cli.outputs.video.sound import SoundPacket
 from ascnet_cli.outputs.video.sound_clock import SoundClock
 from extractors.decode_pyav import PyAvReader, StoredFrame
-from extractors.video import MAX_PIXELS, DecodeReport, check_file
+from extractors.video import DecodeReport, Limits, check_file
 
 _RATES = (Fraction(1), Fraction(240))  # frames a second; others are taken for a damaged header
 _USUAL_RATE = Fraction(25)
+# Whoever has segments of a damaged video may see what can be seen of it.
+_LIMITS = Limits(max_damage=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         check_file(path)
-        self._reader = PyAvReader(path, short_side=None, max_pixels=MAX_PIXELS, aside=self._hear)
+        self._reader = PyAvReader(path, short_side=None, limits=_LIMITS, aside=self._hear)
         self._clock = SoundClock(self._reader.longest_gap_s)
         self._now_s, self._over = 0.0, False
         self._indices = {stream.index for stream in self.sounds}
