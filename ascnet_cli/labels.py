@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from ascnet_cli.errors import OptionError
 
+_MOST_LISTED = 20  # classes, in one line of an error
+
 
 def find_labels(wanted: Sequence[str], known: Sequence[str], where: str = "the model") -> tuple[str, ...]:
     """The own spelling of labels; capitals and underscores make no difference.
@@ -27,9 +29,16 @@ def find_labels(wanted: Sequence[str], known: Sequence[str], where: str = "the m
             names = " or ".join(repr(by_folded[name]) for name in near)
             raise OptionError(
                 f"{where} has no class {label!r}",
-                hint=f"did you mean {names}?" if names else f"it has {len(known)} classes, as it spells them",
+                hint=f"did you mean {names}?" if names else f"it has {_listed(known)}",
             )
     return tuple(label if label in known else by_folded[_folded(label)] for label in wanted)
+
+
+def _listed(known: Sequence[str]) -> str:
+    """All classes, or how many and the first where all would fill a screen."""
+    if len(known) <= _MOST_LISTED:
+        return ", ".join(map(repr, known))
+    return f"{len(known)} classes, such as {', '.join(map(repr, known[:3]))}"
 
 
 def _folded(label: str) -> str:

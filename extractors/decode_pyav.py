@@ -80,11 +80,11 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
     if lacks_moov:
         return VideoError(
             "not a readable video (its index, the moov box, is missing)",
-            hint="the file is incomplete; download it again, or remux the recording",
+            hint="the file is incomplete, cut off before its end: copy or download the whole of it",
         )
     return VideoError(
         "not a readable video",
-        hint="check with a player that it plays; other containers can be remuxed to mp4",
+        hint="check with a player that it plays; if so, convert it: ffmpeg -i FILE -c copy new.mp4",
     )
 
 
@@ -399,8 +399,9 @@ class PyAvReader(VideoReader):
         if mirrored or turns:
             notes.append(f"turned upright by {90 * turns} degrees{', mirrored' if mirrored else ''}")
         if self._damaged:
-            frames = "1 frame is" if self._damaged == 1 else f"{self._damaged} frames are"
-            notes.append(f"{frames} damaged: shown as far as they could be decoded")
+            one = self._damaged == 1
+            frames = "1 frame is" if one else f"{self._damaged} frames are"
+            notes.append(f"{frames} damaged: shown as far as {'it' if one else 'they'} could be decoded")
         return DecodeReport(
             decoder=f"pyav {av.__version__}",
             frames_in_header=self.info.header_frames,

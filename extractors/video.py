@@ -279,9 +279,10 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise VideoError(
-            "no such file", hint=f"{path} does not exist: check how it is written, and the current folder"
-        ) from error
+        hint = f"{path} does not exist: check how it is written, and the current folder"
+        if path.is_symlink():
+            hint = f"{path} is a link to {path.readlink()}, which is not there"
+        raise VideoError("no such file", hint=hint) from error
     except OSError as error:
         raise VideoError(f"cannot be read: {error.strerror or error}") from error
     if stat.S_ISDIR(status.st_mode):
@@ -293,9 +294,20 @@ def check_file(path: Path) -> None:
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """Files below a folder whose ending is that of a video, sorted; links to folders are not followed."""
+    """Files below a folder whose ending is that of a video, sorted; links to folders are not followed.
+
+    Raises:
+        OptionError: a folder that cannot be read: what lies in it would go unreported.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise OptionError(
+            f"the folder {error.filename} cannot be read: {error.strerror}",
+            hint="check its permissions and its disk, or name the folders beside it",
+        ) from error
+
     found: list[Path] = []
-    for base, _, files in os.walk(folder):
+    for base, _, files in os.walk(folder, onerror=refuse):
         found.extend(
             Path(base) / name
             for name in files

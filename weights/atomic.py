@@ -104,7 +104,8 @@ def write_error(error: OSError, path: Path) -> AscnetError:
             f"{path.name[:60]}...: the name is too long for this disk, with what is added to it",
             hint="rename the file to under 230 bytes",
         )
-    if not path.parent.exists():
+    # Where permissions forbid the look, "does not exist" would be a guess, and the look itself would fail.
+    if error.errno == errno.ENOENT and not path.parent.exists():
         return OutputError(f"{path}: the folder {path.parent} does not exist", hint="make it first")
     return OutputError(
         f"{path}: cannot be written: {error.strerror or error}",

@@ -30,7 +30,7 @@ from ascnet_cli.cli import (
 from ascnet_cli.cli.signals import Terminated
 from ascnet_cli.cli.text import say, tolerate_any_character
 from extractors.mishaps import short_of_memory
-from weights.errors import AscnetError
+from weights.errors import AscnetError, OutputError
 
 app = typer.Typer(
     name="ascnet",
@@ -104,6 +104,12 @@ def _run() -> int:
         if not short_of_memory(error):
             return _say_bug()
         return _say_error("out of memory", "ask for less, or use a machine with more of it", 6)
+    except PermissionError as error:
+        # A look at any path fails where a folder above it is closed to who asks: no bug, and theirs to mend.
+        if error.filename is None:
+            return _say_bug()
+        hint = "check its permissions and those of the folders above it, or choose another place"
+        return _say_error(f"{error.filename}: {error.strerror}", hint, OutputError.exit_code)
     except OSError as error:
         if error.errno not in _DISK_FULL:
             return _say_bug()

@@ -79,6 +79,9 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
         return Finding(check, "problem", str(error), error.hint or "install ascnet again", code)
     except MemoryError:
         return Finding(check, "problem", "the memory was not enough", "close other programs", 6)
+    except PermissionError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return Finding(check, "problem", said, "check its permissions and those of the folders above it", 2)
     except OSError as error:
         if error.errno in _NO_ROOM:
             return Finding(check, "problem", f"the disk is full: {error}", "free some space", 6)

@@ -127,7 +127,7 @@ def format_of(path: Path, format: str | None = None) -> str:
         endings = ", ".join(its.ending for its in FORMATS.values())
         raise OptionError(
             f"{path}: the ending does not say which format it has",
-            hint=f"use an ending of {endings}, or name the format",
+            hint=f"use an ending of {endings}; for what is written, --format names one, too",
         )
     return max(fitting, key=lambda known: len(FORMATS[known].ending))
 

@@ -105,7 +105,10 @@ class RunFolder:
             OutputError: a run is there already.
         """
         if self.begun:
-            raise OutputError(f"{self.path} holds a run already", hint="resume it, or choose another folder")
+            raise OutputError(
+                f"{self.path} holds a run already",
+                hint="go on with --resume, or choose another folder with --out",
+            )
         with replacing(self._config) as file:
             file.write(utf8(toml_text(tables)).encode())
 

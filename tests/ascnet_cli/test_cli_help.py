@@ -113,6 +113,20 @@ def test_a_bug_is_shown_whole_and_named_as_one(monkeypatch):
     assert lines[-2:] == ["error: this is a bug in ascnet", "hint: please report it with the lines above"]
 
 
+def test_a_folder_that_is_closed_to_who_asks_is_no_bug(monkeypatch):
+    """As `Path.exists` and its like fail below a folder that may not be entered; root may enter all."""
+
+    def closed(path, *_rest):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("ascnet_cli.outputs.files.check_writable", closed)
+    ran = ascnet("detect", "a.mp4", "--out", "a.csv")
+    assert ran.code == 2
+    error, hint = ran.err.splitlines()
+    assert error == "error: a.csv: Permission denied"
+    assert hint.startswith("hint: check its permissions and those of the folders above it")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["weights", "list"]])
 def test_a_reader_that_has_gone(arguments):
     """As `ascnet ARGUMENTS | head -0`, with the reader certain to have gone first."""

@@ -522,6 +522,9 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     refused(tmp_path / "loop.mp4", "cannot be read")
     (tmp_path / "dangling.mp4").symlink_to(tmp_path / "absent.mp4")
     refused(tmp_path / "dangling.mp4", "no such file")
+    with pytest.raises(VideoError) as caught:
+        open_video(tmp_path / "dangling.mp4")
+    assert "is a link to" in caught.value.hint
     refused(tmp_path / ("n" * 300), "cannot be read")
 
 
@@ -685,6 +688,22 @@ def test_folders_are_searched_for_videos(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(tmp_path)
     found = [str(path.relative_to(tmp_path)) for path in find_videos(tmp_path)]
     assert found == [".hidden.mp4", "a.webm", "b/1.mp4", "b/2.MKV"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_into = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked_into(path)
+
+    (tmp_path / "private").mkdir()
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(OptionError, match=r"private cannot be read: Permission denied"):
+        find_videos(tmp_path)
 
 
 def test_the_header_can_be_read_alone(tmp_path: Path) -> None:

@@ -265,6 +265,50 @@ def test_A25_a_file_that_may_not_be_read(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's own")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("detect", "in", "--out", "found.csv"),
+        ("detect", "in/z.mp4", "--out", "in/private/below/found.csv"),
+        ("extract", "in/z.mp4", "--out", "in/private/below"),
+        ("evaluate", "some.csv", "--dataset", "in/private/below/truth.json"),
+        ("train", "--dataset", "in/private/below"),
+        ("doctor",),
+    ],
+)
+def test_A25_a_folder_that_may_not_be_entered_is_named_and_is_no_bug(tmp_path, arguments):
+    (tmp_path / "in" / "private" / "below").mkdir(parents=True)
+    make_video(tmp_path / "in" / "z.mp4", n_frames=3)
+    (tmp_path / "some.csv").write_text("video,label,start_s,end_s,score\n")
+    private = tmp_path / "in" / "private"
+    private.chmod(0)
+    try:
+        probe = [sys.executable, "-c", f"import os; os.listdir({str(private)!r})"]
+        if subprocess.run(probe, preexec_fn=without_rights, capture_output=True, check=False).returncode == 0:
+            pytest.skip("nothing keeps this user from reading")
+        weights = {"ASCNET_WEIGHTS": str(private / "below")} if arguments == ("doctor",) else {}
+        ran = subprocess.run(
+            [sys.executable, "-m", "ascnet_cli", *arguments],
+            cwd=tmp_path,
+            env=environment(**weights),
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=without_rights,
+        )
+    finally:
+        private.chmod(0o700)
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 2, said
+    assert "private" in said
+    assert "Permission denied" in said
+    assert "bug" not in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "found.csv").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["vanishes", "grows"])
 def test_A25_a_file_that_changes_under_way(tmp_path, change):
     (tmp_path / "in").mkdir()

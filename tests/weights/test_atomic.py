@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from weights.atomic import replacing, sweep, temporary_name
+from weights.atomic import replacing, sweep, temporary_name, write_error
 from weights.processes import machine_tag
 
 
@@ -67,3 +67,10 @@ def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path):
 
 def test_names_differ(tmp_path):
     assert temporary_name(tmp_path) != temporary_name(tmp_path)
+
+
+def test_a_folder_is_said_to_be_missing_only_where_that_is_the_reason(tmp_path):
+    path = tmp_path / "run" / "checkpoints"
+    missing, refused = (write_error(OSError(number, os.strerror(number)), path) for number in (2, 13))
+    assert "does not exist" in str(missing)
+    assert str(refused) == f"{path}: cannot be written: Permission denied"

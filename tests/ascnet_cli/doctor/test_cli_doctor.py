@@ -119,6 +119,7 @@ def test_a_self_test_that_fails():
     [
         (ImportError("libcudart.so.13: cannot open"), 1, "ImportError: libcudart.so.13"),
         (OSError(28, "No space left on device"), 6, "the disk is full"),
+        (PermissionError(13, "Permission denied", "w"), 2, "w: Permission denied"),
         (OSError(5, "Input/output error"), 1, "Input/output error"),
         (MemoryError(), 6, "the memory was not enough"),
         (ValueError("several\nlines"), 1, "ValueError: several lines"),
