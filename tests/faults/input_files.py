@@ -174,6 +174,10 @@ def a13_stamps(folder: Path) -> None:
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
     make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.H264_B)
+    # Pictures that stay are packets with a time and no content, as screen recordings have them.
+    source = action(folder / "a13-source.mp4")
+    synthetic.ffmpeg("-i", source, "-c:v", "libtheora", folder / "a13-repeats.ogv")
+    source.unlink()
 
 
 def patched(path: Path, places: Sequence[int], value: bytes) -> None:

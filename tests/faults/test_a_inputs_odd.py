@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
+from extractors.decode_pyav import probe
 from extractors.snippets import Resampler
+from extractors.still import still
+from extractors.timing import measure_timing
 from extractors.video import open_video
 from tests.cli_tools import ascnet, stand_in_network
 from tests.faults.input_files import VARIABLE_S
@@ -141,6 +145,18 @@ def test_A13_without_stamps_the_nominal_rate_counts_and_it_is_said(inputs, detec
     seen = detected["a13-none.mp4"]
     assert "50 frames carry no time: placed by the nominal frame rate" in seen.said
     assert as_good(detected, "a13-none.mp4")
+
+
+def test_A13_a_packet_without_content_shows_the_picture_before_it_on(both, inputs):
+    with av.open(str(inputs / "a13-repeats.ogv")) as container:
+        assert sum(not packet.size for packet in container.demux()) > 20
+    assert as_good(both, "a13-repeats.ogv")
+    assert both["a13-repeats.ogv"].report["bad_packets"] == 0
+    assert both["a13-repeats.ogv"].report["frames_decoded"] == 50
+    timing = measure_timing(inputs / "a13-repeats.ogv")
+    assert (timing.n_frames, timing.duration_s) == (50, pytest.approx(5.0))
+    assert probe(inputs / "a13-repeats.ogv", max_pixels=10_000).size == (64, 48)
+    assert still(inputs / "a13-repeats.ogv", at_s=3.0).mean() == pytest.approx(215, abs=4)
 
 
 @pytest.mark.parametrize("said", [0, 1000, 1_000_000])
