@@ -56,7 +56,7 @@ def find(paths: Sequence[Path]) -> Found:
 
     Raises:
         VideoError: nothing was given, or folders without a video.
-        OptionError: two files would have one name in the outputs.
+        OptionError: two files would have one name in the outputs, or a folder cannot be read.
     """
     found: dict[str, VideoInput] = {}
     empty: list[Path] = []

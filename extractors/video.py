@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -243,10 +244,26 @@ def check_file(path: Path) -> None:
         raise VideoError("not a video (empty file)", hint="copy or download it again")
 
 
+def refuse_folder(error: OSError) -> NoReturn:
+    """For `os.walk`, which would pass over a folder that cannot be read as if nothing were in it.
+
+    Raises:
+        OptionError: always.
+    """
+    raise OptionError(
+        f"the folder {error.filename} cannot be read: {error.strerror}",
+        hint="check its permissions and its disk, or name the folders beside it",
+    ) from error
+
+
 def find_videos(folder: Path) -> list[Path]:
-    """Files below a folder whose ending is that of a video, sorted; links to folders are not followed."""
+    """Files below a folder whose ending is that of a video, sorted; links to folders are not followed.
+
+    Raises:
+        OptionError: a folder cannot be read, and nobody can say which videos are in it.
+    """
     found: list[Path] = []
-    for base, _, files in os.walk(folder):
+    for base, _, files in os.walk(folder, onerror=refuse_folder):
         found.extend(
             Path(base) / name
             for name in files
