@@ -196,7 +196,7 @@ def is_repeat(packet: Packet[Any]) -> bool:
 
 
 def _seconds(item: VideoFrame | Packet[Any]) -> tuple[float | None, float]:
-    """The stamp of a frame or packet, None where it has none, and how long it is shown (0: unsaid), seconds."""
+    """When a frame or packet is presented, or None, and how long it is shown, 0 where unsaid; in seconds."""
     base = item.time_base or Fraction(0)
     stamp_s = float(item.pts * base) if item.pts is not None and base else None
     return stamp_s, float((item.duration or 0) * base)

@@ -114,8 +114,9 @@ def detect(
     from ascnet_cli.inputs import FEATURE_ENDING, find
     from ascnet_cli.targets import Source, plan
 
+    own = [place for place in (wanted.video and wanted.video.path, wanted.clips) if place is not None]
     try:
-        found = find([Path(name) for name in inputs])
+        found = find([Path(name) for name in inputs], own)
     except VideoError as error:
         error.exit_code = 4  # nothing to do is nothing done
         raise

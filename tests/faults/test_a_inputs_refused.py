@@ -261,9 +261,7 @@ def test_A25_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, command)
     probe = [sys.executable, "-c", f"import os; os.listdir({str(tmp_path / 'in' / 'secret')!r})"]
     if subprocess.run(probe, preexec_fn=without_rights, capture_output=True, check=False).returncode == 0:
         pytest.skip("nothing keeps this user from reading")
-    ran = ascnet(
-        *(command, "in", "--out", "out.csv"), program=None, cwd=tmp_path, preexec_fn=without_rights
-    )
+    ran = ascnet(*(command, "in", "--out", "out.csv"), program=None, cwd=tmp_path, preexec_fn=without_rights)
     (tmp_path / "in" / "secret").chmod(0o700)
     assert ran.returncode == 2, ran.stderr
     assert "error: the folder in/secret cannot be read: Permission denied" in ran.stderr
