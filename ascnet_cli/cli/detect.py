@@ -114,7 +114,8 @@ def detect(
     from ascnet_cli.inputs import FEATURE_ENDING, find
     from ascnet_cli.targets import Source, plan
 
-    own = [place for place in (wanted.video and wanted.video.path, wanted.clips) if place is not None]
+    own = [] if wanted.video is None else [wanted.video.path]
+    own += [] if wanted.clips is None else [wanted.clips]
     try:
         found = find([Path(name) for name in inputs], own)
     except VideoError as error:
