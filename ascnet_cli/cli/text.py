@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 
 def one_line(text: str) -> str:
@@ -69,7 +70,7 @@ class _Log:
         stream: what to write to.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: io.TextIOBase) -> None:
         self._stream = stream
 
     def __getattr__(self, name: str) -> object:
@@ -93,8 +94,9 @@ class _Log:
 
 def keep_working_without_a_log() -> None:
     """Let no command fail because standard error cannot be written (a log on a full disk)."""
-    if sys.stderr is not None:
-        log: Any = _Log(sys.stderr)  # a stream in all that is used of it
+    stream: Any = sys.stderr  # None where whoever started us has closed it
+    if stream is not None:
+        log: Any = _Log(stream)  # a stream in all that is used of it
         sys.stderr = log
 
 
