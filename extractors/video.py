@@ -60,6 +60,7 @@ MAX_PIXELS = 33_177_600  # 7680 x 4320, pixels of one frame
 MAX_ASPECT = 16
 MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
 MAX_BAD_PACKETS = 0.05  # fraction of packets that may be unreadable
+_TOLD_S = 0.1  # lengths are told in these steps
 RESIZE_SIDE = 256  # pixels, shorter side, as in the I3D recipe of the field
 
 
@@ -140,7 +141,9 @@ class DecodeReport:
         """What is missing at the end, as a sentence; empty where nothing is."""
         if not self.truncated:
             return ""
-        promised = f"{self.header_duration_s:.1f} s" if self.header_duration_s else "more"
+        # A recording in fragments promises bytes, and the length of what is there.
+        longer = self.header_duration_s is not None and self.header_duration_s - self.duration_s >= _TOLD_S
+        promised = f"{self.header_duration_s:.1f} s" if longer else "more"
         return f"truncated: {self.duration_s:.1f} s could be read, its header promises {promised}"
 
     @property

@@ -95,6 +95,13 @@ def a04_truncated(folder: Path) -> None:
             path, n_frames=75, size=(64, 48), pictures=noise(75), codec=codec, container_options=options
         )
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    source = action(folder / "a04-source.mp4", codec=INTRA)
+    fragments = folder / "a04-fragments.mp4"
+    synthetic.remux(source, fragments, after=["-movflags", "+frag_keyframe+empty_moov"])
+    data = fragments.read_bytes()
+    ends = [end for kind, _, end in synthetic.boxes(data) if kind == b"mdat"]
+    fragments.write_bytes(data[: ends[36] + (ends[37] - ends[36]) // 2])  # in the midst of the 38th
+    source.unlink()
 
 
 @row

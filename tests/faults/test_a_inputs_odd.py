@@ -53,6 +53,12 @@ def test_A04_a_truncated_file_gives_what_there_is_and_a_warning(both, ending):
         assert "1.8 s could be read, its header promises 3.0 s" in seen.said
 
 
+def test_A04_a_recording_in_fragments_promises_bytes_not_seconds(both):
+    seen = both["a04-fragments.mp4"]
+    assert seen.state == "done"
+    assert "truncated: 3.7 s could be read, its header promises more" in seen.said
+
+
 def test_A04_strict_counts_it_as_failed(inputs, tmp_path):
     with stand_in_network():
         ran = ascnet("detect", inputs / "a04.mp4", inputs / "good.mp4", "--strict", "--out", "segments.csv")
