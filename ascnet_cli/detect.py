@@ -228,6 +228,7 @@ def _features(
         OutputError: the features cannot be written.
         StorageError: the disk is full.
     """
+    before = _state(video.path)  # before the hash, so that the features are of the bytes that it is of
     source = fingerprint(video.path) if folder is not None and video.path.is_file() else None
     if folder is not None and source is not None:
         found = up_to_date(folder, video.name, detector.extractor.recipe.digest(), source)
@@ -236,7 +237,6 @@ def _features(
                 return _stored(found, detector)
         except FeatureError:
             pass  # damaged since: made again
-    before = _state(video.path)
     features = detector.extractor.extract(video.path, progress=progress)
     made = _Material(features.values, features.grid, features.duration_s, features.report)
     if _state(video.path) != before:
@@ -274,10 +274,10 @@ def _judged(material: _Material, *, strict: bool) -> _Material:
     return replace(material, warnings=tuple(warnings))
 
 
-def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file's last change; None where it cannot be told."""
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Size, time of the last change and number of a file; None where it cannot be told."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ino

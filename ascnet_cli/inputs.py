@@ -47,23 +47,28 @@ def collect(paths: Sequence[Path]) -> list[VideoInput]:
     return list(find(paths).videos)
 
 
-def find(paths: Sequence[Path]) -> Found:
+def find(paths: Sequence[Path], own: Sequence[Path] = ()) -> Found:
     """The files that a person means: files as they are, folders searched for videos.
 
     A file is called by its name, a file in a folder by its path below that folder; kept features by the
     name of their video. A folder without videos is searched for kept features. The same file twice is taken
     once. A file that is not there is kept: it fails on its own, not the others with it.
 
+    Args:
+        paths: files and folders.
+        own: folders that this run writes videos to. What ascnet wrote there in a run before is no input of
+            the same command when it is run again.
+
     Raises:
         VideoError: nothing was given, or folders without a video.
-        OptionError: two files would have one name in the outputs.
+        OptionError: two files would have one name in the outputs, or a folder cannot be read.
     """
     found: dict[str, VideoInput] = {}
     empty: list[Path] = []
     n_other = 0
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises on a name that is too long
-            files = find_videos(path)
+            files = [file for file in find_videos(path) if not _is_own(file, own)]
             n_used = len(files)
             if not files:
                 files = _find_features(path)
@@ -94,6 +99,16 @@ def find(paths: Sequence[Path]) -> Found:
 def _input(path: Path, *, below: Path | None = None) -> VideoInput:
     name = path.name if below is None else path.relative_to(below).as_posix()
     return VideoInput(name.removesuffix(FEATURE_ENDING) or name, path)
+
+
+def _is_own(file: Path, folders: Sequence[Path]) -> bool:
+    """Whether a file lies below one of these folders and is a video that ascnet wrote."""
+    where = os.path.realpath(file)
+    if not any(os.path.realpath(folder) in (where, *map(str, Path(where).parents)) for folder in folders):
+        return False
+    from ascnet_cli.outputs.video.file import is_ours
+
+    return is_ours(file)
 
 
 def _find_features(folder: Path) -> list[Path]:

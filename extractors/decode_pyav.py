@@ -186,6 +186,22 @@ def longest_gap_s(container: av.container.InputContainer) -> float:
     return container_file.LONGEST_GAP_RESTARTING_S if restarting else container_file.LONGEST_GAP_S
 
 
+def is_repeat(packet: Packet[Any]) -> bool:
+    """Whether a packet says with a time and no content that the picture before it is shown on (Theora).
+
+    A decoder must not see it: it would take it for the end, and refuse all that follows. The packet at the
+    end, which calls for the frames held back, has no time.
+    """
+    return not packet.size and packet.dts is not None
+
+
+def _seconds(item: VideoFrame | Packet[Any]) -> tuple[float | None, float]:
+    """When a frame or packet is presented, or None, and how long it is shown, 0 where unsaid; in seconds."""
+    base = item.time_base or Fraction(0)
+    stamp_s = float(item.pts * base) if item.pts is not None and base else None
+    return stamp_s, float((item.duration or 0) * base)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
     """One presented picture as the decoder left it: in its own pixel format, not turned, not resized.
@@ -314,10 +330,7 @@ class PyAvReader(VideoReader):
         pictures: deque[tuple[float, P]] = deque()
         times: list[float] = []
         depth = container_file.REORDER_FRAMES if self._stream.codec_context.has_b_frames else 0
-        for frame in self._decoded():
-            base = frame.time_base or Fraction(0)
-            duration_s = float((frame.duration or 0) * base)
-            stamp_s = float(frame.pts * base) if frame.pts is not None and base else None
+        for frame, stamp_s, duration_s in self._decoded():
             heapq.heappush(times, self._timeline.place(stamp_s, duration_s))
             pictures.append((duration_s, picture_of(frame)))
             if len(pictures) > depth:
@@ -341,7 +354,9 @@ class PyAvReader(VideoReader):
             raise VideoError(f"its pictures ({frame.format.name}) cannot be converted to RGB") from error
         return upright(rgb, *turned)
 
-    def _decoded(self) -> Iterator[VideoFrame]:
+    def _decoded(self) -> Iterator[tuple[VideoFrame, float | None, float]]:
+        """Each frame with its stamp, None where it has none, and how long it is shown, seconds."""
+        shown: VideoFrame | None = None
         packets = self._container.demux()
         while True:
             try:
@@ -365,7 +380,11 @@ class PyAvReader(VideoReader):
                 raise VideoError(
                     f"it is encrypted ({self.info.codec})", hint="give a copy without protection (DRM)"
                 )
-            self._packets += packet.size > 0  # the last one is empty: it calls for the frames held back
+            self._packets += packet.size > 0
+            if is_repeat(packet):
+                if shown is not None:
+                    yield shown, *_seconds(packet)
+                continue
             try:
                 decoded = packet.decode()
             except (av.error.FFmpegError, MemoryError):
@@ -374,7 +393,8 @@ class PyAvReader(VideoReader):
             for frame in decoded:
                 if isinstance(frame, VideoFrame):
                     self._damaged += frame.is_corrupt
-                    yield frame
+                    shown = frame
+                    yield frame, *_seconds(frame)
 
     def _judge(self) -> None:
         """Refuse what is too damaged to be used."""
@@ -451,6 +471,8 @@ def probe(path: Path, *, max_pixels: int) -> Probe:
     with container:
         info = header_info(path, container, stream)
         for packet in container.demux(stream):
+            if is_repeat(packet):
+                continue
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, MemoryError):

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from extractors.decode_pyav import check_size, open_container
+from extractors.decode_pyav import check_size, is_repeat, open_container
 from extractors.errors import VideoError
 from extractors.pictures import Scaler, orientation, upright
 from extractors.video import MAX_PIXELS, check_file
@@ -95,6 +95,8 @@ def _frames(container: av.container.InputContainer, stream: VideoStream) -> Iter
             packet = next(packets)
         except (StopIteration, IndexError, av.error.FFmpegError, OSError):
             return
+        if is_repeat(packet):
+            continue
         try:
             decoded = packet.decode()
         except (av.error.FFmpegError, MemoryError):

@@ -16,7 +16,7 @@ import av.container
 import av.error
 from av.video.stream import VideoStream
 
-from extractors.decode_pyav import header_info, longest_gap_s, nominal_s, open_container
+from extractors.decode_pyav import header_info, is_repeat, longest_gap_s, nominal_s, open_container
 from extractors.errors import VideoError
 from extractors.packet_times import PacketStamp, packet_times
 from extractors.video import MAX_PIXELS, check_file
@@ -90,7 +90,7 @@ def _stamps(container: av.container.InputContainer, stream: VideoStream) -> Iter
         except (StopIteration, IndexError, av.error.FFmpegError, OSError):
             return
         # Packets that an edit list leaves out show nothing.
-        if packet.size and not packet.is_discard:
+        if (packet.size or is_repeat(packet)) and not packet.is_discard:
             shown = packet.dts if packet.pts is None else packet.pts
             shown_s, stored_s = (
                 None if stamp is None else float(stamp * base) for stamp in (shown, packet.dts)

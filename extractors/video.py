@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -59,6 +60,7 @@ MAX_PIXELS = 33_177_600  # 7680 x 4320, pixels of one frame
 MAX_ASPECT = 16
 MIN_SIDE = 8  # pixels; smaller pictures hold nothing to recognise
 MAX_BAD_PACKETS = 0.05  # fraction of packets that may be unreadable
+_TOLD_S = 0.1  # lengths are told in these steps
 RESIZE_SIDE = 256  # pixels, shorter side, as in the I3D recipe of the field
 _MOST_PIXELS = 2**30  # a limit may not be larger: FFmpeg itself makes no larger pictures
 
@@ -188,7 +190,9 @@ class DecodeReport:
         """What is missing at the end, as a sentence; empty where nothing is."""
         if not self.truncated:
             return ""
-        promised = f"{self.header_duration_s:.1f} s" if self.header_duration_s else "more"
+        # A recording in fragments promises bytes, and the length of what is there.
+        longer = self.header_duration_s is not None and self.header_duration_s - self.duration_s >= _TOLD_S
+        promised = f"{self.header_duration_s:.1f} s" if longer else "more"
         return f"truncated: {self.duration_s:.1f} s could be read, its header promises {promised}"
 
     @property
@@ -293,21 +297,26 @@ def check_file(path: Path) -> None:
         raise VideoError("not a video (empty file)", hint="copy or download it again")
 
 
+def refuse_folder(error: OSError) -> NoReturn:
+    """For `os.walk`, which would pass over a folder that cannot be read as if nothing were in it.
+
+    Raises:
+        OptionError: always.
+    """
+    raise OptionError(
+        f"the folder {error.filename} cannot be read: {error.strerror}",
+        hint="check its permissions and its disk, or name the folders beside it",
+    ) from error
+
+
 def find_videos(folder: Path) -> list[Path]:
     """Files below a folder whose ending is that of a video, sorted; links to folders are not followed.
 
     Raises:
-        OptionError: a folder that cannot be read: what lies in it would go unreported.
+        OptionError: a folder cannot be read, and nobody can say which videos are in it.
     """
-
-    def refuse(error: OSError) -> None:
-        raise OptionError(
-            f"the folder {error.filename} cannot be read: {error.strerror}",
-            hint="check its permissions and its disk, or name the folders beside it",
-        ) from error
-
     found: list[Path] = []
-    for base, _, files in os.walk(folder, onerror=refuse):
+    for base, _, files in os.walk(folder, onerror=refuse_folder):
         found.extend(
             Path(base) / name
             for name in files

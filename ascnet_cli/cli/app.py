@@ -28,7 +28,7 @@ from ascnet_cli.cli import (
     weights,
 )
 from ascnet_cli.cli.signals import Terminated
-from ascnet_cli.cli.text import say, tolerate_any_character
+from ascnet_cli.cli.text import keep_working_without_a_log, say, tolerate_any_character
 from extractors.mishaps import short_of_memory
 from weights.errors import AscnetError, OutputError
 
@@ -81,6 +81,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """The entry point `ascnet`; always ends the process, with the exit codes of `ascnet_cli.errors`."""
     tolerate_any_character()
+    keep_working_without_a_log()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_run())
 

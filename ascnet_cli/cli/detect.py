@@ -117,8 +117,10 @@ def detect(
     from ascnet_cli.targets import Source, plan
 
     limits = options.limits_of(max_pixels, max_damage)
+    own = [] if wanted.video is None else [wanted.video.path]
+    own += [] if wanted.clips is None else [wanted.clips]
     try:
-        found = find([Path(name) for name in inputs])
+        found = find([Path(name) for name in inputs], own)
     except VideoError as error:
         error.exit_code = 4  # nothing to do is nothing done
         raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -59,6 +61,43 @@ def abandon(fileno: int) -> None:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, fileno)
     os.close(sink)
+
+
+class _Log:
+    """Standard error, which goes quiet where it cannot be written: a log on a full disk stops no work.
+
+    Args:
+        stream: what to write to.
+    """
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:  # whoever prints knows what to do
+            raise
+        except OSError:
+            abandon(self._stream.fileno())
+
+
+def keep_working_without_a_log() -> None:
+    """Let no command fail because standard error cannot be written (a log on a full disk)."""
+    stream: Any = sys.stderr  # None where whoever started us has closed it
+    if stream is not None:
+        log: Any = _Log(stream)  # a stream in all that is used of it
+        sys.stderr = log
 
 
 def tolerate_any_character() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from extractors.batch.jobs import Video
 from extractors.errors import OptionError, VideoError
-from extractors.video import VIDEO_ENDINGS
+from extractors.video import VIDEO_ENDINGS, refuse_folder
 
 STDIN = "-"
 _HEAD = 4096  # bytes of a file that tell whether it is a list
@@ -116,14 +116,7 @@ def _walk(folder: str, prefix: str) -> tuple[list[Video], int]:
     videos: list[Video] = []
     n_other = 0
     top = Path(folder)
-
-    def refuse(error: OSError) -> None:
-        raise OptionError(
-            f"the folder {error.filename} cannot be read: {error.strerror}",
-            hint="check its permissions and its disk, or name the folders beside it",
-        ) from error
-
-    for base, folders, files in os.walk(folder, onerror=refuse):
+    for base, folders, files in os.walk(folder, onerror=refuse_folder):
         n_other += sum((Path(base) / name).is_symlink() for name in folders)
         for name in files:
             # macOS leaves a "._" companion, no video, beside every file that it copies elsewhere.

@@ -253,6 +253,25 @@ def test_a_video_that_changes_while_it_is_read_is_not_kept(tmp_path, monkeypatch
     assert list(Path("kept").iterdir()) == []
 
 
+def test_features_are_not_kept_of_a_video_that_is_another_one_than_was_hashed(tmp_path, monkeypatch):
+    from ascnet_cli import detect
+
+    hashed = detect.fingerprint
+    action_video(tmp_path / "later.mp4", (0.0, 2.0))
+
+    def replaced(path):
+        told = hashed(path)
+        (tmp_path / "later.mp4").replace(path)
+        return told
+
+    action_video(tmp_path / "a.mp4")
+    monkeypatch.setattr(detect, "fingerprint", replaced)
+    ran = ascnet("detect", "a.mp4", "--features-out", "kept")
+    assert ran.code == 0
+    assert "warning: a.mp4: the file changed while it was read" in ran.err
+    assert list(Path("kept").iterdir()) == []
+
+
 def refused(*arguments):
     """Run a command line that must be refused before anything is decoded: its code, error and hint."""
     ran = ascnet(*arguments)

@@ -95,6 +95,13 @@ def a04_truncated(folder: Path) -> None:
             path, n_frames=75, size=(64, 48), pictures=noise(75), codec=codec, container_options=options
         )
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    source = action(folder / "a04-source.mp4", codec=INTRA)
+    fragments = folder / "a04-fragments.mp4"
+    synthetic.remux(source, fragments, after=["-movflags", "+frag_keyframe+empty_moov"])
+    data = fragments.read_bytes()
+    ends = [end for kind, _, end in synthetic.boxes(data) if kind == b"mdat"]
+    fragments.write_bytes(data[: ends[36] + (ends[37] - ends[36]) // 2])  # in the midst of the 38th
+    source.unlink()
 
 
 @row
@@ -174,6 +181,10 @@ def a13_stamps(folder: Path) -> None:
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
     make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.H264_B)
+    # Pictures that stay are packets with a time and no content, as screen recordings have them.
+    source = action(folder / "a13-source.mp4")
+    synthetic.ffmpeg("-i", source, "-c:v", "libtheora", folder / "a13-repeats.ogv")
+    source.unlink()
 
 
 def patched(path: Path, places: Sequence[int], value: bytes) -> None:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
+from extractors.decode_pyav import probe
 from extractors.snippets import Resampler
+from extractors.still import still
+from extractors.timing import measure_timing
 from extractors.video import open_video
 from tests.ascnet_cli.outputs.film_tools import watch
 from tests.cli_tools import ascnet, stand_in_network
@@ -49,6 +53,12 @@ def test_A04_a_truncated_file_gives_what_there_is_and_a_warning(both, ending):
     if ending == "mp4":
         assert seen.report["header_duration_s"] == pytest.approx(3.0)
         assert "1.8 s could be read, its header promises 3.0 s" in seen.said
+
+
+def test_A04_a_recording_in_fragments_promises_bytes_not_seconds(both):
+    seen = both["a04-fragments.mp4"]
+    assert seen.state == "done"
+    assert "truncated: 3.7 s could be read, its header promises more" in seen.said
 
 
 def test_A04_strict_counts_it_as_failed(inputs, tmp_path):
@@ -158,6 +168,18 @@ def test_A13_without_stamps_the_nominal_rate_counts_and_it_is_said(inputs, detec
     seen = detected["a13-none.mp4"]
     assert "50 frames carry no time: placed by the nominal frame rate" in seen.said
     assert as_good(detected, "a13-none.mp4")
+
+
+def test_A13_a_packet_without_content_shows_the_picture_before_it_on(both, inputs):
+    with av.open(str(inputs / "a13-repeats.ogv")) as container:
+        assert sum(not packet.size for packet in container.demux()) > 20
+    assert as_good(both, "a13-repeats.ogv")
+    assert both["a13-repeats.ogv"].report["bad_packets"] == 0
+    assert both["a13-repeats.ogv"].report["frames_decoded"] == 50
+    timing = measure_timing(inputs / "a13-repeats.ogv")
+    assert (timing.n_frames, timing.duration_s) == (50, pytest.approx(5.0))
+    assert probe(inputs / "a13-repeats.ogv", max_pixels=10_000).size == (64, 48)
+    assert still(inputs / "a13-repeats.ogv", at_s=3.0).mean() == pytest.approx(215, abs=4)
 
 
 @pytest.mark.parametrize("said", [0, 1000, 1_000_000])

@@ -309,6 +309,24 @@ def test_A25_a_folder_that_may_not_be_entered_is_named_and_is_no_bug(tmp_path, a
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's own")
+@pytest.mark.parametrize("command", ["detect", "extract"])
+def test_A25_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, command):
+    (tmp_path / "in" / "secret").mkdir(parents=True)
+    make_video(tmp_path / "in" / "a.mp4", n_frames=3)
+    make_video(tmp_path / "in" / "secret" / "b.mp4", n_frames=3)
+    (tmp_path / "in" / "secret").chmod(0)
+    probe = [sys.executable, "-c", f"import os; os.listdir({str(tmp_path / 'in' / 'secret')!r})"]
+    if subprocess.run(probe, preexec_fn=without_rights, capture_output=True, check=False).returncode == 0:
+        pytest.skip("nothing keeps this user from reading")
+    ran = ascnet(*(command, "in", "--out", "out.csv"), program=None, cwd=tmp_path, preexec_fn=without_rights)
+    (tmp_path / "in" / "secret").chmod(0o700)
+    assert ran.returncode == 2, ran.stderr
+    assert "error: the folder in/secret cannot be read: Permission denied" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["vanishes", "grows"])
 def test_A25_a_file_that_changes_under_way(tmp_path, change):
     (tmp_path / "in").mkdir()

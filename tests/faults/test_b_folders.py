@@ -176,6 +176,27 @@ def test_B05_detect_never_replaces_what_it_did_not_make(tmp_path):
     assert list(read_file(tmp_path / "segments.csv")) == ["a.mp4"]
 
 
+@pytest.mark.parametrize("drawn", [("--video", "in/drawn/"), ("--clips", "in"), ("--video", "in/drawn.mp4")])
+def test_B05_videos_that_a_run_wrote_are_no_inputs_of_the_same_command(tmp_path, monkeypatch, drawn):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "drawn").mkdir(parents=True)
+    action_video(tmp_path / "in" / "a.mp4")
+    asked = ("detect", "in", "--out", "segments.csv", *drawn)
+    with stand_in_network():
+        assert ascnet_here(*asked).code == 0
+        found, there = (tmp_path / "segments.csv").read_bytes(), files(tmp_path)
+        again = ascnet_here(*asked)
+        assert again.code == 0, again.err
+        assert "1 other file in the folders passed over" in again.err
+        assert (tmp_path / "segments.csv").read_bytes() == found
+        assert files(tmp_path) == there
+        # A person's own video in the same folder is one.
+        action_video(tmp_path / "in" / "drawn" / "mine.mp4")
+        if not drawn[1].endswith(".mp4"):
+            assert ascnet_here(*asked).code == 0
+            assert list(read_file(tmp_path / "segments.csv")) == ["a.mp4", "drawn/mine.mp4"]
+
+
 # B06
 
 

@@ -108,9 +108,7 @@ def test_B01_killed_in_the_middle_of_a_file_the_old_one_stays(tmp_path, kind, mo
 def test_B01_the_next_detect_sweeps_what_a_killed_one_left(tmp_path):
     action_video(tmp_path / "a.mp4")
     (tmp_path / "segments.csv").write_text("old")
-    asked = ["detect", "a.mp4", "--out", "segments.csv"]
-    if "--force" in ascnet_here("detect", "--help").out:
-        asked.append("--force")
+    asked = ["detect", "a.mp4", "--out", "segments.csv", "--force"]
     killed = "from tests.cli_tools import *\nimport weights.atomic as atomic, signal\n" + (
         "atomic.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"sys.argv = ['ascnet', *{asked!r}]\n"

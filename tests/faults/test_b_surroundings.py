@@ -15,6 +15,7 @@ from tests.ascnet_cli.folder_tools import write_folder
 from tests.cli_tools import action_video, stand_in_network
 from tests.cli_tools import ascnet as ascnet_here
 from tests.faults.commands import ROOT, ascnet, command, environment, said_well, shell
+from tests.faults.fault_tools import DETECT, EXTRACT, command_of
 
 NAMES = ("Übung.mp4", "跳.mp4", "🙂 b.mp4")
 
@@ -71,6 +72,25 @@ def test_B10_nobody_reads_at_all(tmp_path, arguments):
         os.close(writes)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [DETECT, EXTRACT])
+def test_B03_a_log_on_a_full_disk_stops_no_work(tmp_path, program):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        action_video(tmp_path / "in" / f"{name}.mp4")
+    what = ("detect", "in", "--out", "a.csv") if program == DETECT else ("extract", "in", "--out", "out")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command_of(program, what), stderr=full, cwd=tmp_path, env=environment(), check=False
+        )
+    assert done.returncode == 0
+    if program == DETECT:
+        assert list(read_file(tmp_path / "a.csv")) == ["a.mp4", "b.mp4"]
+    else:
+        assert {"a.mp4.json", "b.mp4.json"} < {path.name for path in (tmp_path / "out").iterdir()}
 
 
 BARE = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C", "LC_ALL": "C", "OMP_NUM_THREADS": "1"}
