@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 
 from ascnet_cli.config import network_config
-from ascnet_cli.errors import CheckpointError, OutputError, StorageError
+from ascnet_cli.config_localization import LocalizationConfig, localization_config
+from ascnet_cli.errors import CheckpointError, OptionError, OutputError, StorageError
 from ascnet_cli.model import checkpoint
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
@@ -191,7 +192,12 @@ def test_the_first_five_differences_are_named_and_the_rest_counted(tmp_path):
     assert str(caught.value).endswith("; and 2 more")
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": NaN}', "[" * 100_000])
+LARGER_THAN_ANY_FLOAT = (
+    '{"format": 1, "network": {}, "labels": [], "recipe": {}, "localization": {}, "extra": {"a": 1e400}}'
+)
+
+
+@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": NaN}', "[" * 100_000, LARGER_THAN_ANY_FLOAT])
 def test_metadata_that_is_not_ours_is_damage(tmp_path, metadata):
     path = tmp_path / "m.safetensors"
     path.write_bytes(safetensors.torch.save(small_model().state_dict(), {"ascnet": metadata}))
@@ -264,3 +270,16 @@ def test_queries_in_a_compact_file_are_unexpected(tmp_path):
     )
     with pytest.raises(CheckpointError, match=r"queries\.\w+.* is unexpected"):
         load_checkpoint(path)
+
+
+def test_a_header_whose_metadata_is_null_is_no_checkpoint(tmp_path):
+    head = b'{"__metadata__": null, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(CheckpointError, match="not an ascnet checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_threshold_larger_than_any_float_is_refused():
+    with pytest.raises(OptionError, match="do not fit together"):
+        LocalizationConfig.from_dict({**localization_config("fixed", "thumos14").to_dict(), "gamma": 10**400})
