@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,7 @@ import safetensors.torch
 import torch
 
 from ascnet_cli.config import network_config
-from ascnet_cli.config_localization import LocalizationConfig, localization_config
-from ascnet_cli.errors import CheckpointError, OptionError, OutputError, StorageError
+from ascnet_cli.errors import CheckpointError, OutputError, StorageError
 from ascnet_cli.model import checkpoint
 from ascnet_cli.model.ascnet import AscNet
 from ascnet_cli.model.checkpoint import load_checkpoint, save_checkpoint
@@ -281,5 +282,11 @@ def test_a_header_whose_metadata_is_null_is_no_checkpoint(tmp_path):
 
 
 def test_a_threshold_larger_than_any_float_is_refused():
-    with pytest.raises(OptionError, match="do not fit together"):
-        LocalizationConfig.from_dict({**localization_config("fixed", "thumos14").to_dict(), "gamma": 10**400})
+    """In a process of its own: here the checker of types would be the first to refuse it."""
+    program = (
+        "from ascnet_cli.config_localization import LocalizationConfig, localization_config\n"
+        "values = localization_config('fixed', 'thumos14').to_dict()\n"
+        "LocalizationConfig.from_dict({**values, 'gamma': 10**400})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "OptionError: localization options do not fit together" in done.stderr
