@@ -123,7 +123,7 @@ class LocalizationConfig:
         arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         try:
             return cls(**arguments)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:  # a whole number may be larger than any float
             raise OptionError(
                 f"localization options do not fit together: {error}", hint="see LocalizationConfig"
             ) from error

@@ -2,12 +2,19 @@
 
 A pickle is a program, and unpickling runs it. Here its only instructions that can reach outside are
 those which rebuild a numpy array; any other name it asks for ends the reading before the name is used.
+
+Even those names do not give numpy's own objects: `numpy.ndarray` called with a buffer makes an array of
+objects out of any bytes, whose next change follows a pointer that the file chose; called with a shape alone
+it takes as much memory as the file likes; and the state of a `numpy.dtype` may say that objects are none.
+So what stands in for them here can do one thing each, and looks at what it is given first.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -15,13 +22,77 @@ import numpy as np
 
 from weights.errors import WeightsError
 
+# Numbers, bytes and text of a size, and objects: all that arrays of weights and of annotations are made of.
+_CODE = re.compile(r"[|<>=]?(?:[biufc](?:1|2|4|8|16)|[SU][1-9]\d{0,8}|O[48]?)")
+_PLAIN_STATE = (None, None, None)  # of a type: no array in it, no names and no fields
+_STATE_PARTS = 5  # of an array: version, shape, type, whether columns come first, content
+
+
+class _Type:
+    """Stands in for a `numpy.dtype` on its way."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+
+    def __setstate__(self, state: object) -> None:
+        """Take the byte order out of what `numpy.dtype.__reduce__` wrote; the rest says nothing new."""
+        if not isinstance(state, tuple) or state[2:_STATE_PARTS] != _PLAIN_STATE:
+            raise pickle.UnpicklingError("it asks for a type of its own")
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Types:
+    """Stands in for `numpy.dtype` itself."""
+
+    __slots__ = ()
+
+    def __call__(self, code: object, *_how: object) -> _Type:
+        if not isinstance(code, str) or not _CODE.fullmatch(code):
+            raise pickle.UnpicklingError(f"it asks for the type {code!r}")
+        return _Type(np.dtype(code))
+
+
+class _Array(np.ndarray):
+    """An array on its way, that takes only a content that fits its shape."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != _STATE_PARTS or not isinstance(state[2], _Type):
+            raise pickle.UnpicklingError("it has an array of no known form")
+        version, shape, kind, columns_first, content = state
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise pickle.UnpicklingError("it has an array without a shape")
+        objects = kind.dtype.hasobject
+        if not isinstance(content, list if objects else (bytes, str)):
+            raise pickle.UnpicklingError("it has an array whose content is of another kind")
+        if math.prod(shape) * (1 if objects else kind.dtype.itemsize) != len(content):
+            raise pickle.UnpicklingError("it has an array whose content does not fill its shape")
+        told = (version, shape, kind.dtype, columns_first, content)
+        super().__setstate__(told)  # type: ignore[arg-type]  # text is what Python 2 called bytes
+
+
+class _Reconstruct:
+    """Stands in for the function that begins an array, empty."""
+
+    __slots__ = ()
+
+    def __call__(self, kind: object, *_what: object) -> _Array:
+        if kind is not _NDARRAY:
+            raise pickle.UnpicklingError("it asks for an array of another class")
+        return _Array((0,), np.int8)
+
+
+_NDARRAY = object()  # a name to be given on, not to be called
+_RECONSTRUCT = _Reconstruct()
 # What `ndarray.__reduce__` names: the function is the same one under numpy 1's and numpy 2's name.
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Types(),
 }
 _MOST_ARRAYS = 10_000  # I3D has 600
 # A damaged pickle can fail in any of these ways; see the warning at the end of pickle.UnpicklingError.
@@ -123,6 +194,7 @@ def load_object_array(file: BinaryIO, what: str) -> np.ndarray:
         content = _ObjectUnpickler(file, encoding="latin1").load()
         if not isinstance(content, np.ndarray) or content.shape != shape:
             raise TypeError(f"it holds no array of shape {shape}")
+        content = content.view(np.ndarray)
     except _FAILURES as error:
         raise WeightsError(
             f"{what}: not an array of numbers, text and lists: {error}",
@@ -134,7 +206,7 @@ def load_object_array(file: BinaryIO, what: str) -> np.ndarray:
 def _flatten(content: object, place: str) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays one by one: a few dictionaries that hold one another twice name more than there is time for."""
     if isinstance(content, np.ndarray) and place:
-        yield place, content
+        yield place, content.view(np.ndarray)
         return
     if not isinstance(content, dict) or not content:
         raise TypeError(f"{place or 'its top'} is a {type(content).__name__} without arrays")

@@ -111,12 +111,24 @@ class WeightsEntry:
 
 
 def weights_folder() -> Path:
-    """Where fetched weights go: $ASCNET_WEIGHTS, else $XDG_CACHE_HOME/ascnet/weights, else ~/.cache/..."""
-    chosen = os.environ.get("ASCNET_WEIGHTS")
-    if chosen:
-        return Path(chosen).expanduser()
-    cache_home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "ascnet" / "weights"
+    """Where fetched weights go: $ASCNET_WEIGHTS, else $XDG_CACHE_HOME/ascnet/weights, else ~/.cache/...
+
+    Raises:
+        WeightsError: there is no such place, whether or not a folder is there yet.
+    """
+    chosen, cache_home = os.environ.get("ASCNET_WEIGHTS"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        if chosen:
+            folder = Path(chosen).expanduser()
+        else:
+            folder = (Path(cache_home) if cache_home else Path.home() / ".cache") / "ascnet" / "weights"
+        folder.exists()  # a name may be too long, or out of reach
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"there is no place for fetched weights: {error}",
+            hint="Set ASCNET_WEIGHTS to a folder; shipped weights do not need it.",
+        ) from error
+    return folder
 
 
 @cache

@@ -11,11 +11,17 @@ _SHOWN = 8  # digits of a hash on the screen; --json has all
 def look_at_weights() -> Finding:
     """Every known weights file against its hash, as `ascnet weights verify` does it."""
     from weights.integrity import verify
-    from weights.registry import entries, weights_folder
+    from weights.registry import entries, entry, weights_folder
 
-    found = [verify(known.name) for known in entries()]
+    folder, no_folder = "", None
+    try:
+        folder = str(weights_folder())
+    except WeightsError as error:
+        no_folder = error
+    # Without a place for fetched ones, the shipped ones are there all the same.
+    found = [verify(known.name) for known in entries() if known.shipped or folder]
     facts: dict[str, object] = {
-        "folder": str(weights_folder()),
+        "folder": folder or None,
         "weights": {
             one.name: {"state": one.state, "path": str(one.path), "sha256": one.sha256 or None}
             for one in found
@@ -29,7 +35,11 @@ def look_at_weights() -> Finding:
     if damaged:
         text = "; ".join(one.message for one in damaged)
         hint = " ".join(dict.fromkeys(one.hint for one in damaged))
+        if not any(entry(one.name).shipped for one in damaged):  # detect works without what was fetched
+            return Finding("weights", "warning", text, hint, 0, facts)
         return Finding("weights", "problem", text, hint, WeightsError.exit_code, facts)
+    if no_folder is not None:
+        return Finding("weights", "warning", f"{text}; {no_folder}", no_folder.hint, 0, facts)
     return Finding("weights", "ok", text, facts=facts)
 
 

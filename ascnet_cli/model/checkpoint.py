@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,11 +211,11 @@ def _content(path: Path, data: bytes) -> dict[str, Any]:
     """The metadata's JSON object, of this format and with every field of the right kind."""
     # The header was found sound by safetensors: 8 bytes of its length, then JSON.
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    text = header.get("__metadata__", {}).get(_KEY)
+    text = (header.get("__metadata__") or {}).get(_KEY)
     if text is None:
         raise CheckpointError(f"{path} is a safetensors file, but not an ascnet checkpoint", hint=_MADE_BY)
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: its metadata is not JSON", hint=_MADE_BY) from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
@@ -234,6 +235,14 @@ def _content(path: Path, data: bytes) -> dict[str, Any]:
 def _refuse_constant(name: str) -> None:
     """NaN and Infinity are not JSON, and `save_checkpoint` writes none."""
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """A number as JSON writes it; 1e400 is one, but no float."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _label_problem(labels: Sequence[object], n_classes: int) -> str:

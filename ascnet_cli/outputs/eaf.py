@@ -30,6 +30,7 @@ from ascnet_cli.outputs.text import (
     in_order,
     milliseconds,
     one_video,
+    utf8,
     visible,
 )
 from ascnet_cli.segments import Detection, VideoDetections
@@ -86,7 +87,7 @@ def write(
     if media is not None and media.path is not None:
         url, name = relative_url(media.path, folder or Path()), media.path
     else:
-        url, name = f"./{quote_from_bytes(os.fsencode(result.video))}", Path(result.video)
+        url, name = f"./{quote_from_bytes(_bytes(result.video))}", Path(result.video)
     kind = _KINDS.get(name.suffix.lower(), "unknown")
     file.write(_document(result, url, kind))
 
@@ -137,6 +138,14 @@ def is_ours(text: str) -> bool:
         return False
     result = VideoDetections(video, 0.0, found)
     return _document(result, link.get("MEDIA_URL", ""), link.get("MIME_TYPE", "")) == text
+
+
+def _bytes(name: str) -> bytes:
+    """A file's name as the disk has it; one that no disk has, of a hand-written file, as a CSV has it."""
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:
+        return utf8(name).encode()
 
 
 def _document(result: VideoDetections, url: str, kind: str) -> str:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +193,12 @@ def test_the_first_five_differences_are_named_and_the_rest_counted(tmp_path):
     assert str(caught.value).endswith("; and 2 more")
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": NaN}', "[" * 100_000])
+LARGER_THAN_ANY_FLOAT = (
+    '{"format": 1, "network": {}, "labels": [], "recipe": {}, "localization": {}, "extra": {"a": 1e400}}'
+)
+
+
+@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": NaN}', "[" * 100_000, LARGER_THAN_ANY_FLOAT])
 def test_metadata_that_is_not_ours_is_damage(tmp_path, metadata):
     path = tmp_path / "m.safetensors"
     path.write_bytes(safetensors.torch.save(small_model().state_dict(), {"ascnet": metadata}))
@@ -264,3 +271,22 @@ def test_queries_in_a_compact_file_are_unexpected(tmp_path):
     )
     with pytest.raises(CheckpointError, match=r"queries\.\w+.* is unexpected"):
         load_checkpoint(path)
+
+
+def test_a_header_whose_metadata_is_null_is_no_checkpoint(tmp_path):
+    head = b'{"__metadata__": null, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(CheckpointError, match="not an ascnet checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_threshold_larger_than_any_float_is_refused():
+    """In a process of its own: here the checker of types would be the first to refuse it."""
+    program = (
+        "from ascnet_cli.config_localization import LocalizationConfig, localization_config\n"
+        "values = localization_config('fixed', 'thumos14').to_dict()\n"
+        "LocalizationConfig.from_dict({**values, 'gamma': 10**400})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "OptionError: localization options do not fit together" in done.stderr

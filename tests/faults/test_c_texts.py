@@ -446,3 +446,10 @@ def test_C12_a_cell_is_quoted_where_it_would_break_a_row():
     text = written("csv", FOUND)
     rows = csv_file.read(io.StringIO(text, newline=""), "here")
     assert sum(map(len, rows.values())) == 2 * len(HOSTILE)
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "srt", "vtt", "chapters", "eaf"])
+def test_C12_half_a_character_in_a_name_stops_no_format(format):
+    r"""A hand-written JSON may say `\ud800`, which no file's name and no UTF-8 can hold."""
+    half = VideoDetections("a\ud800.mp4", 20.0, (Detection("run\ud800", Segment(0.0, 1.0), 0.5),))
+    assert written(format, [half])

@@ -1,5 +1,7 @@
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,3 +90,75 @@ def test_no_truncated_pickle_escapes_as_another_error():
     for end in range(len(data)):
         with pytest.raises(WeightsError):
             load_numpy_pickle(data[:end], "file")
+
+
+def opcodes(*parts):
+    """A pickle of the dictionary {"a": whatever `parts` leave}."""
+    return b"\x80\x05}X\x01\0\0\0a" + b"".join(parts) + b"s."
+
+
+NDARRAY, DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
+RECONSTRUCT = b"cnumpy._core.multiarray\n_reconstruct\n"
+EMPTY = RECONSTRUCT + NDARRAY + b"K\0\x85C\x01b\x87R"
+OBJECTS, FLOATS, BYTES = b"X\x02\0\0\0O8", b"X\x02\0\0\0f8", b"X\x02\0\0\0V8"
+ONE, MANY = b"K\x01\x85", b"J\0\0\0\x10\x85"  # shapes: (1,), (2**28,)
+POINTER = b"A" * 8
+BYTEARRAY = b"\x96\x08" + bytes(7) + POINTER
+STATE, LAST = b"(K\x01", b"\x89C\x08" + POINTER + b"tb"  # of an array, but for its shape and its type
+# State of a type with a field "a" of objects, and without the flag that says so.
+FIELDS = (
+    b"(K\x03X\x01\0\0\0|NX\x01\0\0\0a\x85}X\x01\0\0\0a" + DTYPE + OBJECTS + b"\x85RK\0\x86sK\x08K\x01K\0tb"
+)
+SET_ITEM = b"K\0K\x05s"  # what was there is let go of
+HARM = {
+    "pointers out of bytes": (NDARRAY, ONE, OBJECTS, BYTEARRAY, b"\x87R", SET_ITEM),
+    "the same, made anew": (NDARRAY, ONE, OBJECTS, BYTEARRAY, b"\x87\x81", SET_ITEM),
+    "room for nothing": (NDARRAY, MANY, OBJECTS, b"\x86R"),
+    "room to begin with": (RECONSTRUCT, DTYPE, MANY, b"C\x01b\x87R"),
+    "content that does not fill it": (EMPTY, STATE, MANY, DTYPE, FLOATS, b"\x85R", LAST),
+    "objects out of bytes": (EMPTY, STATE, ONE, DTYPE, OBJECTS, b"\x85R", LAST),
+    "objects that are said to be none": (EMPTY, STATE, ONE, DTYPE, BYTES, b"\x85R", FIELDS, LAST),
+    "fields": (EMPTY, STATE, ONE, DTYPE, FLOATS, b"\x85R", FIELDS, LAST),
+}
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_the_known_names_do_no_harm_themselves(tmp_path, kind):
+    """In a process of its own: what this is about ends a process, or takes gigabytes."""
+    (tmp_path / "a.ckpt").write_bytes(opcodes(*HARM[kind]))
+    (tmp_path / "a.npy").write_bytes(np.lib.format.magic(1, 0) + NPY_HEADER + opcodes(*HARM[kind]))
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["refused", "refused"]
+
+
+_HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+NPY_HEADER = len(_HEADER).to_bytes(2, "little") + _HEADER
+READ = """
+import pathlib, resource, sys
+from weights.errors import WeightsError
+from weights.pickles import load_numpy_pickle, load_object_array
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+folder = pathlib.Path(sys.argv[1])
+for read in (
+    lambda: load_numpy_pickle((folder / "a.ckpt").read_bytes(), "a.ckpt"),
+    lambda: load_object_array((folder / "a.npy").open("rb"), "a.npy"),
+):
+    try:
+        read()
+    except WeightsError:
+        print("refused")
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+"""
+
+
+def test_what_is_read_is_an_array_like_any_other():
+    for order in "<>":
+        array = np.asfortranarray(np.arange(6).reshape(2, 3), f"{order}f4")
+        (back,) = load_numpy_pickle(pickle.dumps({"a": array}, protocol=4), "file").values()
+        assert type(back) is np.ndarray
+        assert back.dtype == np.float32  # numpy turns the bytes of other machines around
+        np.testing.assert_array_equal(back, array)

@@ -111,3 +111,11 @@ def test_knowing_weights_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("folder", ["~nobody-of-this-name/x", "/" + "a" * 300])
+def test_a_folder_that_cannot_be_is_said(monkeypatch, folder):
+    monkeypatch.setenv("ASCNET_WEIGHTS", folder)
+    with pytest.raises(WeightsError, match="no place for fetched weights") as caught:
+        weights_folder()
+    assert "ASCNET_WEIGHTS" in caught.value.hint
