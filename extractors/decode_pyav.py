@@ -80,7 +80,7 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
     if lacks_moov:
         return VideoError(
             "not a readable video (its index, the moov box, is missing)",
-            hint="the file is incomplete, cut off before its end: copy or download the whole of it",
+            hint="the file is incomplete: download it again, or let the recorder finish (remux) it",
         )
     return VideoError(
         "not a readable video",
