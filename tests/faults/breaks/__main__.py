@@ -209,11 +209,11 @@ def main() -> int:
         1 where one was not seen, or a test fails without it.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.faults.breaks", description="Break, and see red.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="such as A05; A: all of A; none: all")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="such as A05; A: all of A; none: all rows")
     parser.add_argument("--jobs", type=int, default=1, help="breaks at a time (1)")
     options = parser.parse_args()
     asked = [one for one in breaks() if not options.rows or one.row.startswith(tuple(options.rows))]
-    unknown = [row for row in options.rows if not re.fullmatch("[A-D]([0-9]{2})?", row)]
+    unknown = [row for row in options.rows if not re.fullmatch("[A-D][0-9]{0,2}", row)]
     if unknown or not asked:
         parser.error(f"no break of {' '.join(unknown or options.rows)}")
     started = time.monotonic()
