@@ -287,6 +287,7 @@ def test_C05_a_model_of_other_classes_is_refused_by_detect(tmp_path):
 # C06
 
 
+@pytest.mark.timeout(30)  # or it waits for ever
 def test_C06_a_server_that_never_answers_is_given_up(published, monkeypatch):
     known, _ = published
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -395,6 +396,7 @@ def test_C07_a_tensor_that_repeats_itself_a_billion_times_is_not_unrolled(tmp_pa
     assert "more than 512 MiB" in ran.err
 
 
+@pytest.mark.timeout(30)  # or it unrolls for ever
 def test_C07_dictionaries_that_hold_one_another_are_not_unrolled(tmp_path):
     tree = {"a": np.ones(1, np.float32)}
     for _ in range(40):
