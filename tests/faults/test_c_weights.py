@@ -407,6 +407,7 @@ def test_C07_dictionaries_that_hold_one_another_are_not_unrolled(tmp_path):
     assert "more than 10000 arrays" in ran.err
 
 
+@pytest.mark.timeout(30)  # or it waits for a writer
 @pytest.mark.parametrize("special", ["pipe", "folder", "endless"])
 def test_C07_what_is_no_file_is_not_read(tmp_path, special):
     path = tmp_path / "w.pt"
