@@ -206,7 +206,7 @@ def main() -> int:
     """Try the breaks that were asked for.
 
     Returns:
-        1 where one was not seen, or a test fails without it.
+        1 where one was not seen, or a test does not pass without it.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.faults.breaks", description="Break, and see red.")
     parser.add_argument("rows", nargs="*", metavar="ROW", help="such as A05; A: all of A; none: all rows")
@@ -224,7 +224,7 @@ def main() -> int:
         copy_sources(whole)
         check_imports(whole)
         unbroken = fail_unbroken(asked, whole, work)
-        say(f"unbroken: {len(unbroken)} fail; {time.monotonic() - started:.0f} s")
+        say(f"unbroken: {len(unbroken)} do not pass; {time.monotonic() - started:.0f} s")
         with ThreadPoolExecutor(options.jobs) as pool:
             numbered = enumerate(asked)
             for outcome in pool.map(lambda one: try_break(one[1], one[0], whole, work), numbered):
@@ -238,7 +238,7 @@ def main() -> int:
     for outcome in missed:
         say(f"not seen: {outcome.what.row} {outcome.what.what}: {outcome.why_not}")
     for line in unbroken:
-        say(f"fails unbroken: {line}")
+        say(f"does not pass unbroken: {line}")
     return 1 if missed or unbroken else 0
 
 
