@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHA = "0" * 64
 RGB = FeatureRecipe({"rgb": SHA})
 BOTH = FeatureRecipe({"rgb": SHA, "flow": SHA}, flow={"algorithm": "none"})
+_POISONED = threading.Event()  # nothing can be computed in this process any more
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class PlainExtractor:
     """A row is some pixels of its frames; some names are trouble.
 
     `crash.*` is a segmentation fault, `hang.*` never ends, `greedy.*` is killed as for memory, `once.*` the
-    same but only the first time, `poison.*` leaves the graphics card useless.
+    same but only the first time, `poison.*` leaves the graphics card useless to the whole process.
     """
 
     recipe: FeatureRecipe
@@ -88,12 +90,14 @@ class PlainExtractor:
 
     def _trouble(self, path: Path) -> None:
         marker = path.with_name(f"{path.name}.tried")
+        if path.stem == "poison":
+            _POISONED.set()
+        if _POISONED.is_set():
+            raise RuntimeError("CUDA error: device-side assert triggered")
         if path.stem == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         elif path.stem == "hang":
             time.sleep(600)
-        elif path.stem == "poison":
-            raise RuntimeError("CUDA error: device-side assert triggered")
         elif path.stem == "greedy" or (path.stem == "once" and not marker.exists()):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,13 @@ from tests.faults.input_files import write_all
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of input files."""
-    return write_all(tmp_path_factory.mktemp("faults") / "in")
+def inputs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of input files: those of the rows whose tests run, or all where a test has no row."""
+    named = {"inputs", "both"}  # `both` asks for it only when it runs
+    using = [item for item in request.session.items if named & set(getattr(item, "fixturenames", ()))]
+    rows = [re.match(r"test_(A\d\d)_", item.name) for item in using]
+    asked = None if None in rows else {row[1] for row in rows if row}
+    return write_all(tmp_path_factory.mktemp("faults") / "in", asked)
 
 
 @pytest.fixture(scope="session")

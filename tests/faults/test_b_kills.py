@@ -200,8 +200,9 @@ def test_B09_a_training_asked_to_stop_writes_a_checkpoint_and_is_resumed(tmp_pat
     assert time.monotonic() - asked_s < 30  # ten on a machine that has nothing else to do
     assert "--resume" in err
     assert "Traceback" not in err
-    (state,) = (tmp_path / "run" / "checkpoints").glob("step-*.pt")
-    step = int(state.stem.removeprefix("step-"))
+    states = list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+    assert len(states) == 1
+    step = int(states[0].stem.removeprefix("step-"))
     assert 0 < step < 4000
     told = [json.loads(line) for line in events.read_text().splitlines()]
     assert told[-1]["event"] == "stop"

@@ -190,7 +190,9 @@ def test_C03_what_was_damaged_is_put_aside_when_it_is_fetched_again(published, m
     again = fetching.fetch_entry(known)
     assert again.state == "fetched"
     assert again.path.read_bytes() == good
-    assert again.path.with_name(f"{again.path.name}.damaged").read_bytes() == good[:-1]
+    aside = again.path.with_name(f"{again.path.name}.damaged")
+    assert aside.exists()
+    assert aside.read_bytes() == good[:-1]
 
 
 def header(document, data=b"\0" * 16):
@@ -258,12 +260,15 @@ def test_C05_weights_of_another_network_are_refused_with_what_differs(tmp_path, 
         load(changed_i3d(made, change))
 
 
-def test_C05_five_differences_are_listed_and_no_more(tmp_path, tiny):
+@pytest.mark.parametrize("kind", ["missing", "of another shape"])
+def test_C05_five_differences_are_listed_and_no_more(tmp_path, tiny, kind):
     made = convert(seeds.torch_file(tmp_path / "a.pt", zipped=True), tmp_path / "a.safetensors").path
 
     def change(arrays):
         for name in sorted(arrays)[:9]:
-            del arrays[name]
+            tensor = arrays.pop(name)
+            if kind == "of another shape":
+                arrays[name] = tensor[None]
 
     with pytest.raises(WeightsError) as caught:
         load(changed_i3d(made, change))
@@ -282,6 +287,7 @@ def test_C05_a_model_of_other_classes_is_refused_by_detect(tmp_path):
 # C06
 
 
+@pytest.mark.timeout(30)  # or it waits for ever
 def test_C06_a_server_that_never_answers_is_given_up(published, monkeypatch):
     known, _ = published
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -390,6 +396,7 @@ def test_C07_a_tensor_that_repeats_itself_a_billion_times_is_not_unrolled(tmp_pa
     assert "more than 512 MiB" in ran.err
 
 
+@pytest.mark.timeout(30)  # or it unrolls for ever
 def test_C07_dictionaries_that_hold_one_another_are_not_unrolled(tmp_path):
     tree = {"a": np.ones(1, np.float32)}
     for _ in range(40):
@@ -400,6 +407,7 @@ def test_C07_dictionaries_that_hold_one_another_are_not_unrolled(tmp_path):
     assert "more than 10000 arrays" in ran.err
 
 
+@pytest.mark.timeout(30)  # or it waits for a writer
 @pytest.mark.parametrize("special", ["pipe", "folder", "endless"])
 def test_C07_what_is_no_file_is_not_read(tmp_path, special):
     path = tmp_path / "w.pt"

@@ -234,8 +234,9 @@ def test_D05_a_loss_that_is_no_number_keeps_the_last_good_network_and_names_the_
     assert events[-1]["event"] == "stop"
     assert set(events[-1]["videos"]) <= {f"v{n:02d}.mp4" for n in range(6)}
     assert events[-1]["videos"]
-    (last,) = list((tmp_path / "run" / "checkpoints").glob("*.safetensors"))[-1:]
-    state = load_checkpoint(last).model.state_dict()
+    kept = sorted((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
+    assert kept
+    state = load_checkpoint(kept[-1]).model.state_dict()
     assert all(tensor.isfinite().all() for tensor in state.values())
 
 
