@@ -146,7 +146,8 @@ class Batch:
         """Put the results on standard output, and say how the batch went.
 
         Raises:
-            AscnetError: a file could not be written; the segments are then on standard output.
+            AscnetError: a file could not be written; the segments are then on standard output, with `--json`
+                as `results` of its object.
         """
         from ascnet_cli.cli.console import results, segments_table
         from ascnet_cli.cli.text import say, write_stdout
@@ -158,7 +159,12 @@ class Batch:
         if self.json_summary:
             import json
 
-            write_stdout(json.dumps(self.summary()) + "\n")
+            document = self.summary()
+            if texts_failed:
+                document["results"] = (
+                    json.loads(text_of(self.plan, found, "json"))["results"] if found else {}
+                )
+            write_stdout(json.dumps(document) + "\n")
         elif wanted.stdout is not None or texts_failed:
             # Nothing that was found is lost where its file could not be written.
             format = wanted.stdout or ("json" if wanted.formats == {"json"} else "csv")
@@ -166,6 +172,8 @@ class Batch:
         elif any(result.detections for result in found):
             results().print(segments_table(found))
         say(self._closing_line(stopped=stopped))
+        if texts_failed and found:
+            say("what could not be written to a file is on standard output")
         if self.failures:
             raise self.failures[0]
 

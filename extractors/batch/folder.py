@@ -78,6 +78,6 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     free = free_bytes(folder)
     if needed_bytes > free:
         raise StorageError(
-            f"{folder}: about {needed_bytes / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free",
+            f"{folder}: about {needed_bytes / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free",
             hint="choose another disk with --out, or halve it with --dtype float16",
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120.0
+_NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """B03 to B07, B13, B14: full and forbidden places, several processes, many videos."""
 
+import csv
 import errno
 import fcntl
 import json
@@ -79,6 +80,25 @@ def test_B03_an_error_without_a_number_is_still_one_of_the_disk(tmp_path, monkey
     with pytest.raises(StorageError, match=r"v\.mp4\.npy: the disk could not take it: No space"):
         seeds.feature_pair(tmp_path)
     assert files(tmp_path) == {"v.mp4"}
+
+
+def test_B03_what_detect_found_is_on_standard_output_where_its_file_has_no_room(tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    action_video(tmp_path / "a.mp4")
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with stand_in_network():
+        ran = ascnet_here("detect", "a.mp4", "--out", "s.csv")
+        told = ascnet_here("detect", "a.mp4", "--out", "s.csv", "--json")
+    assert (ran.code, told.code) == (6, 6)
+    assert "s.csv: the disk could not take it: No space left on device" in ran.err
+    assert "what could not be written to a file is on standard output" in ran.err
+    (row,) = csv.DictReader(ran.out.splitlines())
+    (segment,) = told.json["results"]["a.mp4"]
+    assert (row["video"], row["label"]) == ("a.mp4", segment["label"])
+    assert [float(row["start_s"]), float(row["end_s"])] == segment["segment"]
+    assert files(tmp_path) == {"a.mp4"}
 
 
 # B04
