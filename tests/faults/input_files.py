@@ -105,6 +105,9 @@ def a04_truncated(folder: Path) -> None:
     data = fragments.read_bytes()
     ends = [end for kind, _, end in synthetic.boxes(data) if kind == b"mdat"]
     fragments.write_bytes(data[: ends[36] + (ends[37] - ends[36]) // 2])  # in the midst of the 38th
+    starts = [start for kind, start, _ in synthetic.boxes(data) if kind == b"mdat"]
+    (folder / "a04-no-mdat.mp4").write_bytes(data[: starts[37]])  # its pictures are described, and not there
+    (folder / "a04-stray.mp4").write_bytes(data[: ends[36] + 5])  # in the header of the next box
     source.unlink()
 
 

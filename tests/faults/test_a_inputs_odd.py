@@ -5,6 +5,7 @@ An action from 1 s to 4 s is shown in every one of them, so all must give the se
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import av
@@ -59,6 +60,15 @@ def test_A04_a_recording_in_fragments_promises_bytes_not_seconds(both):
     seen = both["a04-fragments.mp4"]
     assert seen.state == "done"
     assert "truncated: 3.7 s could be read, its header promises more" in seen.said
+
+
+@pytest.mark.parametrize("name", ["a04-no-mdat.mp4", "a04-stray.mp4"])
+def test_A04_a_recording_in_fragments_is_cut_between_its_boxes(both, name):
+    seen = both[name]
+    assert seen.state == "done"
+    assert "truncated: 3.7 s could be read, its header promises more" in seen.said
+    assert seen.report["truncated"] is True
+    assert any(re.search(r"lacks at least \d bytes", note) for note in seen.report["notes"])
 
 
 def test_A04_strict_counts_it_as_failed(inputs, tmp_path):
