@@ -186,6 +186,10 @@ def a12_other_starts(folder: Path) -> None:
 def a13_stamps(folder: Path) -> None:
     action(folder / "a13-none.h264")
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
+    source = action(folder / "a13-source.avi", codec=synthetic.Codec("mjpeg", "yuvj420p"))
+    synthetic.remux(source, folder / "a13-counted.mjpeg", after=["-f", "mjpeg"])
+    source.unlink()
+    (folder / "a13-counted.mjpeg").rename(folder / "a13-counted.mp4")  # FFmpeg takes 25 pictures a second
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
     make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.H264_B)
     # Pictures that stay are packets with a time and no content, as screen recordings have them.

@@ -182,6 +182,14 @@ def test_A13_without_stamps_the_nominal_rate_counts_and_it_is_said(inputs, detec
     assert as_good(detected, "a13-none.mp4")
 
 
+def test_A13_times_that_the_reader_invents_are_told_too(both):
+    seen = both["a13-counted.mp4"]
+    assert (seen.state, seen.report["frames_decoded"]) == ("done", 50)
+    assert "a raw stream carries no times: frames are placed by the nominal frame rate" in seen.said
+    assert not [note for note in both["good.mp4"].report["notes"] if "raw stream" in note]
+    assert not [note for note in both["a13-none.mp4"].report["notes"] if "raw stream" in note]  # told once
+
+
 def test_A13_a_packet_without_content_shows_the_picture_before_it_on(both, inputs):
     with av.open(str(inputs / "a13-repeats.ogv")) as container:
         assert sum(not packet.size for packet in container.demux()) > 20

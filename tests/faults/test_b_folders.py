@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tests.faults.commands import ascnet, files, said_well
 from tests.faults.fuzz import text_seeds as seeds
 from tests.synthetic import make_video
 from weights import atomic
-from weights.errors import OutputError, StorageError
+from weights.errors import OptionError, OutputError, StorageError
 
 TRAIN = ("train", "--device", "cpu", "--set", "training.updates=4", "--set", "training.validate_every=2")
 
@@ -126,6 +127,33 @@ def test_B04_train_refuses_a_place_below_a_file(tmp_path, data):
     assert "file/run" in ran.err
 
 
+@pytest.mark.parametrize("kept", ["file", "file/kept", "x" * 300, "/proc/kept"])
+def test_B04_a_place_for_features_is_refused_before_a_network_is_loaded(tmp_path, monkeypatch, kept):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    action_video(tmp_path / "a.mp4")
+
+    loaded = []
+
+    def load(*_, **__):
+        loaded.append(True)
+        raise OptionError(f"{kept[:50]} is not looked at")
+
+    monkeypatch.setattr("ascnet_cli.detector.load_detector", load)
+    ran = ascnet_here("detect", "a.mp4", "--features-out", kept)
+    assert (ran.code, loaded) == (2, [])
+    assert kept[:50] in ran.err
+    assert files(tmp_path) == {"file", "a.mp4"}
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_B04_a_folder_whose_name_is_too_long_is_no_bug(tmp_path, way):
+    action_video(tmp_path / "a.mp4")
+    ran = ascnet_here("extract", tmp_path / "a.mp4", "--out", tmp_path / ("x" * 300), *way)
+    assert ran.code == 2
+    assert "the name is too long" in ran.err
+
+
 def test_B04_a_place_that_may_not_be_written(tmp_path, monkeypatch):
     def refuse(self, *told, **more):
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -180,6 +208,42 @@ def test_B05_detect_never_replaces_what_it_did_not_make(tmp_path):
         assert ascnet_here("detect", "a.mp4", "--out", "segments.csv").code == 0
     assert (tmp_path / "segments.csv").read_bytes() == first
     assert list(read_file(tmp_path / "segments.csv")) == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--out", "in/a.mp4.json"),
+        ("--out", "in/a.mp4.npy", "--format", "csv"),
+        ("--out", "in/../in/A.mp4.json"),
+        ("--out", "in/", "--format", "json"),
+    ],
+    ids=["sidecar", "numbers", "capitals", "folder"],
+)
+def test_B05_segments_and_features_of_one_run_are_not_one_file(tmp_path, monkeypatch, asked):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    action_video(tmp_path / "in" / "a.mp4")
+    action_video(tmp_path / "in" / "segments.avi")
+    (tmp_path / "in" / "segments.avi").rename(tmp_path / "in" / "segments")  # content decides
+    before = files(tmp_path)
+    with stand_in_network():
+        ran = ascnet_here("detect", "in/a.mp4", "in/segments", "--features-out", "in", *asked)
+    assert ran.code == 2, ran.err
+    named, kept = {"in/": ("segments.json", "segments.json")}.get(asked[1], (asked[1], "a.mp4"))
+    assert re.search(rf"{re.escape(named)} would replace the features of .* in in/{re.escape(kept)}", ran.err)
+    assert files(tmp_path) == before
+
+
+def test_B05_features_replace_no_video_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    action_video(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4.json").write_bytes((tmp_path / "a.mp4").read_bytes())
+    with stand_in_network():
+        ran = ascnet_here("detect", "a.mp4", "a.mp4.json", "--features-out", ".")
+    assert ran.code == 2
+    assert "the features of a.mp4 would replace a.mp4.json, which is an input" in ran.err
+    assert (tmp_path / "a.mp4.json").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
 
 @pytest.mark.parametrize("drawn", [("--video", "in/drawn/"), ("--clips", "in"), ("--video", "in/drawn.mp4")])
