@@ -19,6 +19,7 @@ from extractors.batch.plan import items_of, make_plan
 from extractors.batch.run import run_plan
 from extractors.batch.state import Wanted
 from extractors.batch.worker import Orders
+from extractors.errors import OptionError
 from tests.ascnet_cli.folder_tools import write_folder
 from tests.cli_tools import action_video, stand_in_network
 from tests.cli_tools import ascnet as ascnet_here
@@ -28,7 +29,7 @@ from tests.faults.commands import ascnet, files, said_well
 from tests.faults.fuzz import text_seeds as seeds
 from tests.synthetic import make_video
 from weights import atomic
-from weights.errors import OptionError, OutputError, StorageError
+from weights.errors import OutputError, StorageError
 
 TRAIN = ("train", "--device", "cpu", "--set", "training.updates=4", "--set", "training.validate_every=2")
 
