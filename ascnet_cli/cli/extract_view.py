@@ -178,6 +178,8 @@ def closing_line(
     if stopped and n_videos > len(outcomes):
         parts.append(f"{n_videos - len(outcomes)} not begun or not finished")
     where = f": see {out / FAILURES}" if n_failed and recorded else f": {out}"
+    if n_failed == n_videos and not recorded:
+        where = ""  # there may be no such folder
     if recorded and not n_failed:
         where += f"; others failed before: see {out / FAILURES}"
     return ", ".join(parts) + where

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.stream
 import cv2
 import numpy as np
 
@@ -133,6 +134,15 @@ def a07_several_streams(folder: Path) -> None:
         *("-i", cover, "-i", video, "-map", "0", "-map", "1", "-c", "copy"),
         *("-disposition:v:0", "attached_pic", folder / "a07-cover.mp4"),
     )
+    # The same, with a stream of which no frame can be decoded: the cover does not stand in for it.
+    data = bytearray((folder / "a07-cover.mp4").read_bytes())
+    with av.open(str(folder / "a07-cover.mp4")) as container:
+        cover_picture = av.stream.Disposition.attached_pic
+        moving = [stream for stream in container.streams.video if not stream.disposition & cover_picture]
+        for packet in container.demux(moving):
+            if packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (folder / "a07-cover-alone.mp4").write_bytes(data)
     cover.unlink()
     video.unlink()
 
