@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+_BOX_HEADER = 8  # bytes, of a box of an mp4; twice as many where its length does not fit into four
 _MAX_BOXES = 100_000  # a fragmented recording has thousands; a damaged file must not keep us here
 _TRUNCATED_S = 0.5  # seconds that a header may promise beyond the last frame
 # A picture may stand for long in a screen recording; a stamp further ahead is damage.
@@ -38,7 +39,7 @@ class FileState:
         """What a person should know once the file has been read: one sentence each."""
         notes = []
         if self.lacking:
-            notes.append(f"the file lacks {self.lacking} bytes of what its header promises")
+            notes.append(f"the file lacks at least {self.lacking} bytes of what it promises")
         try:
             status = path.stat()
             changed = (status.st_size, status.st_mtime_ns) != (self.size, self.changed_ns)
@@ -162,10 +163,11 @@ def _boxes(file: BinaryIO, size: int) -> list[tuple[bytes, int]]:
     position = 0
     while position + 8 <= size and len(boxes) < _MAX_BOXES:
         file.seek(position)
-        header = file.read(16)
+        header = file.read(2 * _BOX_HEADER)
         length = int.from_bytes(header[:4], "big")
         if length == 1:
-            length = int.from_bytes(header[8:16], "big")
+            whole = len(header) == 2 * _BOX_HEADER
+            length = int.from_bytes(header[8:], "big") if whole else 2 * _BOX_HEADER
         elif length == 0:
             length = size - position
         if length < 8 or not header[4:8].isascii():
@@ -176,8 +178,20 @@ def _boxes(file: BinaryIO, size: int) -> list[tuple[bytes, int]]:
 
 
 def _last_box_end(file: BinaryIO, size: int) -> int:
+    """Where the last box ends by its own account; in a recording in fragments, the last that must be there.
+
+    A fragment is a `moof`, which describes pictures, and the `mdat` behind it that has them. A cut exactly
+    between two fragments cannot be told from an end.
+    """
     boxes = _boxes(file, size)
-    return boxes[-1][1] if boxes else 0
+    if not boxes:
+        return 0
+    kinds, end = [kind for kind, _ in boxes], boxes[-1][1]
+    if b"moof" not in kinds:
+        return end
+    if b"mdat" not in kinds[-1 - kinds[::-1].index(b"moof") :]:
+        return max(end, size) + _BOX_HEADER
+    return end + _BOX_HEADER if 0 < size - end < _BOX_HEADER else end  # its header breaks off
 
 
 def _vint(file: BinaryIO, *, keep_marker: bool) -> int | None:

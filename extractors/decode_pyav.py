@@ -179,6 +179,12 @@ def nominal_s(stream: VideoStream) -> float:
     return min(float(1 / rate), 1.0) if rate else 0.04
 
 
+def counts_itself(container: av.container.InputContainer) -> bool:
+    """Whether a file of this kind has no times, so that those of its packets are FFmpeg's: a raw stream."""
+    untimed: Any = Flags.no_timestamps.value
+    return bool(container.format.flags & untimed)
+
+
 def longest_gap_s(container: av.container.InputContainer) -> float:
     """How far times of frames may step ahead before that is a jump of the clock, seconds."""
     restarts: Any = Flags.ts_discont.value
@@ -254,6 +260,7 @@ class PyAvReader(VideoReader):
                 raise
         self._scaler = Scaler(short_side, self._stream.time_base or Fraction(1, 1000))
         self.longest_gap_s = longest_gap_s(self._container)
+        self._counted = counts_itself(self._container)
         self._timeline = container_file.Timeline(nominal_s(self._stream), self.longest_gap_s)
         self._packets = 0
         self._bad_packets = 0
@@ -413,6 +420,8 @@ class PyAvReader(VideoReader):
     def report(self) -> DecodeReport:
         """See `VideoReader.report`."""
         notes = [*self.info.notes, *self._timeline.notes()]
+        if self._counted and not self._timeline.n_untimed:
+            notes.append("a raw stream carries no times: frames are placed by the nominal frame rate")
         if self._dropped:
             notes.append(f"{self._dropped} frames repeat an earlier time: passed over")
         mirrored, turns = self._turned

@@ -113,6 +113,7 @@ def detect(
     from ascnet_cli.cli.console import errors
     from ascnet_cli.cli.text import passed_over, say
     from ascnet_cli.errors import DeviceError, VideoError
+    from ascnet_cli.features_out import check_features_out
     from ascnet_cli.inputs import FEATURE_ENDING, find
     from ascnet_cli.targets import Source, plan
 
@@ -128,6 +129,8 @@ def detect(
     sources = [Source(v.name, None if v.path.suffix == FEATURE_ENDING else v.path) for v in videos]
     reads = [v.path for v in videos] + ([truth] if truth is not None else [])
     batch = Batch(plan(wanted, sources, reads), len(videos), json_summary)
+    if features_out is not None:
+        check_features_out(features_out, videos, batch.plan)
     if found.n_other:
         say(passed_over(found.n_other))
     batch.begin()

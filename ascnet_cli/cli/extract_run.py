@@ -33,6 +33,8 @@ def make(request: Request, json_summary: bool) -> int:
     from extractors.batch.plan import make_plan
     from extractors.batch.run import run_plan
 
+    if _nothing_is_there(request):
+        return _refused(request, json_summary)
     claims = Claims()
     prepare_folder(request.out, claims)
     with stopping("stopping: what is not finished will be made by the next run") as stop:
@@ -66,6 +68,32 @@ def make(request: Request, json_summary: bool) -> int:
             raise
         view.close(stopped=stop.asked())
         stop.raise_if_asked()
+    return view.exit_code()
+
+
+def _nothing_is_there(request: Request) -> bool:
+    """Whether no file is there of all that were named, and no folder of an earlier run: a typo, likely."""
+    import os
+
+    videos = [item.video.path for item in request.items]
+    return bool(videos) and not any(map(os.path.lexists, videos)) and not os.path.lexists(request.out)
+
+
+def _refused(request: Request, json_summary: bool) -> int:
+    """Say of each video that it is not there, and leave no folder behind; the exit code."""
+    from ascnet_cli.cli.extract_view import View
+    from ascnet_cli.errors import VideoError
+    from extractors.batch.run import Outcome
+    from extractors.batch.worker import failure_of
+    from extractors.video import check_file
+
+    with View(len(request.items), None, request.out, json_summary) as view:
+        for item in request.items:
+            try:
+                check_file(item.video.path)
+            except VideoError as error:
+                view.add(Outcome(item.video.name, "failed", failure=failure_of(error, "open")))
+        view.close(stopped=False)
     return view.exit_code()
 
 

@@ -41,7 +41,7 @@ class View:
     def __init__(self, n_videos: int, video_s: float | None, out: Path, json_summary: bool) -> None:
         self._n_videos = n_videos
         self._out, self._json = out, json_summary
-        self._outcomes: list[Outcome] = []
+        self._by_video: dict[str, Outcome] = {}
         self._console = errors()
         self._bars = Bars(self._console, video_s) if self._console.is_terminal else None
         self._devices: set[str] = set()
@@ -78,13 +78,17 @@ class View:
             self._bars.move(event)
 
     def add(self, outcome: Outcome) -> None:
-        """A video is over; one that was up to date is counted and not named."""
-        self._outcomes.append(outcome)
+        """A video is over; one that was up to date is counted and not named. The last word on it counts."""
+        self._by_video[outcome.video] = outcome
         if self._bars is not None:
             self._bars.end(outcome.video, outcome.duration_s)
         text = outcome_lines(outcome)
         if text:
             self._console.print(text)
+
+    @property
+    def _outcomes(self) -> list[Outcome]:
+        return list(self._by_video.values())
 
     def close(self, *, stopped: bool) -> None:
         """Say how the run went."""
@@ -159,7 +163,8 @@ def closing_line(
         n_videos: that it had.
         out: the output folder.
         stopped: it was ended early.
-        recorded: there is a record of failures, of this run or of others.
+        recorded: there is a record of failures, of this run or of others. Features that another process has
+            replaced have none.
     """
     n_failed, n_kept = _count(outcomes, "failed"), _count(outcomes, "up_to_date")
     if n_kept == n_videos > 0:
@@ -172,7 +177,9 @@ def closing_line(
         parts.append(f"{n_failed} failed")
     if stopped and n_videos > len(outcomes):
         parts.append(f"{n_videos - len(outcomes)} not begun or not finished")
-    where = f": see {out / FAILURES}" if n_failed else f": {out}"
+    where = f": see {out / FAILURES}" if n_failed and recorded else f": {out}"
+    if n_failed == n_videos and not recorded:
+        where = ""  # there may be no such folder
     if recorded and not n_failed:
         where += f"; others failed before: see {out / FAILURES}"
     return ", ".join(parts) + where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from extractors.batch.claims import Claims
@@ -28,8 +29,14 @@ def check_folder(folder: Path) -> None:
 
 
 def _refuse_file(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file, not a folder", hint="give the name of a folder with --out")
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as error:  # a name that is too long, something below a file
+        raise write_error(error, folder) from error
+    if not is_folder:
+        raise OutputError(f"{folder} is a file, not a folder", hint="give the name of a folder")
 
 
 def prepare_folder(folder: Path, claims: Claims) -> None:

@@ -16,7 +16,7 @@ from extractors.batch.engine import Engine
 from extractors.batch.failures import FailureLog, record_of
 from extractors.batch.jobs import Broken, Ended, Event, Failure, Job, Progressed, Ready, Withdrawn
 from extractors.batch.plan import Plan, Task, has_changed
-from extractors.batch.state import Wanted, why_make
+from extractors.batch.state import Wanted, made_otherwise, why_make
 from weights.atomic import sweep
 from weights.errors import AscnetError, OutputError
 
@@ -81,7 +81,8 @@ def run_plan(
         should_stop: asked several times a second.
 
     Yields:
-        An outcome a video, those that are up to date first.
+        An outcome a video, those that are up to date first. At the end, a second one for each whose features
+        another process with other options has replaced since: it counts, not the first.
 
     Raises:
         AscnetError: no other video would fare better (the disk is full, no worker can be made ready); its
@@ -136,6 +137,8 @@ class _Run:
                     break
                 for event in self._engine.events(_POLL_S):
                     yield from self._outcomes_of(event)
+            if not self._should_stop():
+                yield from self._replaced()
         finally:
             # Nothing of this is worth hiding another error for.
             with suppress(AscnetError):
@@ -270,6 +273,23 @@ class _Run:
         for name in event.unfinished:
             self._with_engine.discard(name)
             self._again.append(self._tasks[name])
+
+    def _replaced(self) -> Iterator[Outcome]:
+        """Videos that this run calls done, but whose features another process has made otherwise since.
+
+        Of several processes that work with unequal options, the one that looks last sees what stays. There is
+        no record of it: the features are right, for the other one.
+        """
+        for name in self._succeeded:
+            how = made_otherwise(self._tasks[name].item.place, self._unforced)
+            if how:
+                failure = Failure(
+                    "write",
+                    "OutputError",
+                    f"another process with other options has replaced its features ({how})",
+                    "give each set of options a folder of its own (--out), and run this again",
+                )
+                yield Outcome(name, "failed", self._tasks[name].reason, failure=failure)
 
     def _failed(self, name: str, failure: Failure, seconds: float) -> Outcome:
         """Record first, then let go: whoever finds the claim free finds the record too."""

@@ -90,6 +90,17 @@ def why_make(place: Place, path: Path, wanted: Wanted, *, just_made: bool = Fals
         return "sidecar damaged"
 
 
+def made_otherwise(place: Place, wanted: Wanted) -> str:
+    """How features differ from what they are to be, by their sidecar alone; empty where they do not.
+
+    A sidecar that is not there, or cannot be read, says nothing: another process may be at work.
+    """
+    try:
+        return _other_kind(parse_json(place.sidecar.read_bytes()), wanted)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
 def _other_kind(sidecar: Mapping[str, Any], wanted: Wanted) -> str:
     if sidecar["format"] != FORMAT:
         return f"format {sidecar['format']} -> {FORMAT}"

@@ -122,6 +122,22 @@ def test_a_path_that_is_mistyped_says_so_and_the_others_are_done(extract, videos
     assert ran.errors[-1] == "1 of 2 videos done, 1 failed: see features/failures.jsonl"
 
 
+@pytest.mark.parametrize("way", [("videoz/b.mp4",), ("--list", "paths.txt")])
+def test_where_nothing_is_there_of_what_was_named_nothing_is_left_behind(extract, videos, way):
+    (videos / "paths.txt").write_text("videoz/b.mp4\n")
+    before = sorted(videos.rglob("*"))
+    ran = extract(*way, "--json")
+    assert ran.code == 4
+    assert "no such file; hint: videoz/b.mp4 does not exist" in ran.err
+    assert ran.errors[-1] == "0 of 1 video done, 1 failed"
+    assert (ran.json["failed"], ran.json["videos"][0]["state"]) == (1, "failed")
+    assert sorted(videos.rglob("*")) == before
+    # A folder that is there has a record of it, as of all others.
+    assert extract("videos").code == 3
+    assert extract(*way).code == 4
+    assert "no such file" in (videos / "features" / "failures.jsonl").read_text()
+
+
 def test_a_list_that_is_given_as_a_video_is_told_how_it_is_given(extract, videos):
     (videos / "paths.txt").write_text("# all of them\nvideos/a.mp4\n")
     ran = extract("paths.txt")

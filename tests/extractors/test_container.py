@@ -60,6 +60,45 @@ def test_files_that_do_not_say_lack_nothing(content: bytes, tmp_path: Path) -> N
     assert missing_bytes(tmp_path / "v") == 0
 
 
+def fragments(folder: Path) -> tuple[bytes, list[tuple[bytes, int, int]]]:
+    """A recording in several fragments, without an index at its end, and its outermost boxes."""
+    codec = synthetic.Codec("libx264", options=(*synthetic.H264.options, ("g", "10")))
+    flags = {"movflags": "frag_keyframe+empty_moov"}
+    data = make_video(folder / "v.mp4", n_frames=30, codec=codec, container_options=flags).read_bytes()
+    boxes = [box for box in synthetic.boxes(data) if box[0] != b"mfra"]
+    return data[: boxes[-1][2]], boxes
+
+
+def test_a_recording_in_fragments_lacks_bytes_wherever_it_is_cut_but_between_two(tmp_path: Path) -> None:
+    data, boxes = fragments(tmp_path)
+    assert [kind for kind, _, _ in boxes[-2:]] == [b"moof", b"mdat"]
+    moof, mdat = boxes[-2], boxes[-1]
+    path = tmp_path / "cut.mp4"
+    near = {edge + step for _, start, end in (moof, mdat) for edge in (start, end) for step in range(-17, 18)}
+    for end in sorted(n for n in near if boxes[-2][1] - 17 <= n <= len(data)):
+        path.write_bytes(data[:end])
+        assert (missing_bytes(path) > 0) is (end not in (moof[1], len(data))), f"{end} of {len(data)} bytes"
+
+
+def test_padding_behind_a_recording_in_fragments_is_no_loss(tmp_path: Path) -> None:
+    data, _ = fragments(tmp_path)
+    path = tmp_path / "padded.mp4"
+    for padding in (b"\0" * 8, b"\0" * 100, b"\0\0\0\x08free"):
+        path.write_bytes(data + padding)
+        assert missing_bytes(path) == 0
+
+
+def test_a_few_bytes_behind_an_mp4_that_is_not_in_fragments_are_no_loss(tmp_path: Path) -> None:
+    path = whole("faststart.mp4", tmp_path)
+    path.write_bytes(path.read_bytes() + b"\r\n")
+    assert missing_bytes(path) == 0
+
+
+def test_a_long_length_that_breaks_off_is_a_loss(tmp_path: Path) -> None:
+    (tmp_path / "v").write_bytes(b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x01mdat\x00\x00")
+    assert missing_bytes(tmp_path / "v") == 6
+
+
 def test_a_box_may_have_a_long_length(tmp_path: Path) -> None:
     content = b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x01mdat" + (1 << 33).to_bytes(8, "big") + b"x" * 10
     (tmp_path / "v").write_bytes(content)

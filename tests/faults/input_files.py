@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.stream
 import cv2
 import numpy as np
 
@@ -105,6 +106,9 @@ def a04_truncated(folder: Path) -> None:
     data = fragments.read_bytes()
     ends = [end for kind, _, end in synthetic.boxes(data) if kind == b"mdat"]
     fragments.write_bytes(data[: ends[36] + (ends[37] - ends[36]) // 2])  # in the midst of the 38th
+    starts = [start for kind, start, _ in synthetic.boxes(data) if kind == b"mdat"]
+    (folder / "a04-no-mdat.mp4").write_bytes(data[: starts[37]])  # its pictures are described, and not there
+    (folder / "a04-stray.mp4").write_bytes(data[: ends[36] + 5])  # in the header of the next box
     source.unlink()
 
 
@@ -130,6 +134,15 @@ def a07_several_streams(folder: Path) -> None:
         *("-i", cover, "-i", video, "-map", "0", "-map", "1", "-c", "copy"),
         *("-disposition:v:0", "attached_pic", folder / "a07-cover.mp4"),
     )
+    # The same, with a stream of which no frame can be decoded: the cover does not stand in for it.
+    data = bytearray((folder / "a07-cover.mp4").read_bytes())
+    with av.open(str(folder / "a07-cover.mp4")) as container:
+        cover_picture = av.stream.Disposition.attached_pic
+        moving = [stream for stream in container.streams.video if not stream.disposition & cover_picture]
+        for packet in container.demux(moving):
+            if packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (folder / "a07-cover-alone.mp4").write_bytes(data)
     cover.unlink()
     video.unlink()
 
@@ -183,6 +196,10 @@ def a12_other_starts(folder: Path) -> None:
 def a13_stamps(folder: Path) -> None:
     action(folder / "a13-none.h264")
     (folder / "a13-none.h264").rename(folder / "a13-none.mp4")  # content decides, not the ending
+    source = action(folder / "a13-source.avi", codec=synthetic.Codec("mjpeg", "yuvj420p"))
+    synthetic.remux(source, folder / "a13-counted.mjpeg", after=["-f", "mjpeg"])
+    source.unlink()
+    (folder / "a13-counted.mjpeg").rename(folder / "a13-counted.mp4")  # FFmpeg takes 25 pictures a second
     action(folder / "a13-reordered.avi", codec=synthetic.MPEG4_B)
     make_video(folder / "a13-numbered.avi", n_frames=40, codec=synthetic.H264_B)
     # Pictures that stay are packets with a time and no content, as screen recordings have them.

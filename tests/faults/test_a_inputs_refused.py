@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from extractors.features import Extractor
 from tests import extraction_tools
+from tests.cli_tools import action_video, stand_in_network
 from tests.cli_tools import ascnet as ascnet_here
-from tests.cli_tools import stand_in_network
-from tests.faults.fault_tools import ascnet, environment
+from tests.faults.fault_tools import ascnet, command_of, environment
 from tests.synthetic import FFV1, make_video
 
 
@@ -57,6 +58,10 @@ def test_A06_sound_alone(both, ending):
     assert both[f"a06.{ending}"].failed("no video stream")
 
 
+def test_A07_a_cover_does_not_stand_in_for_a_video_without_frames(both):
+    assert both["a07-cover-alone.mp4"].failed("no frame could be decoded (h264")
+
+
 def test_A08_no_frame_that_can_be_decoded(both):
     assert both["a08.mp4"].failed("no frame could be decoded")
 
@@ -90,26 +95,34 @@ def test_A19_a_few_kilobytes_that_would_be_gigabytes_take_no_memory(tmp_path):
         data = data.replace(element + side, element + (8192).to_bytes(2, "big"))
     path.write_bytes(data)
     assert len(data) < 25_000
+    make_video(tmp_path / "small.mkv", n_frames=1, size=(300, 300), codec=FFV1)
+    small, bomb = (peak_kib(tmp_path, name) for name in ("small.mkv", "bomb.mkv"))
+    assert small[0] == 0, small
+    assert bomb[0] == 4
+    assert "8192x8192 is over the limit of 33.2 megapixels a frame" in bomb[2]
+    assert (
+        bomb[1] < small[1] + 50 * 1024
+    )  # one picture would take 196 MiB, in the decoder and once more as RGB
+
+
+def peak_kib(folder: Path, name: str) -> tuple[int, int, str]:
+    """`ascnet extract` of one file: exit code, the most memory that a process of it had, and what it said."""
     program = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from extractors.errors import VideoError\n"
-        "from extractors.video import open_video\n"
-        "try:\n"
-        "    list(open_video(Path(sys.argv[1])).frames())\n"
-        "except VideoError as error:\n"
-        "    print(error)\n"
-        "print(Path('/proc/self/status').read_text())\n"
+        "import resource, subprocess, sys\n"
+        "code = subprocess.run(sys.argv[1:]).returncode\n"
+        "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
     )
+    command = command_of("tests.extraction_tools.run", ["extract", name, "--out", f"{name}.out"])
     ran = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
+        [sys.executable, "-c", program, *command],
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ran.stdout.startswith("8192x8192 is over the limit of 33.2 megapixels a frame\n")
-    assert int(ran.stdout.split("VmHWM:")[1].split()[0]) < 500 * 1024  # KiB
+    code, peak = map(int, ran.stdout.splitlines()[-1].split())
+    return code, peak, ran.stderr
 
 
 @pytest.mark.slow
@@ -324,6 +337,29 @@ def test_A25_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, command)
     assert ran.returncode == 2, ran.stderr
     assert "error: the folder in/secret cannot be read: Permission denied" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("change", ["vanishes", "grows"])
+def test_A25_detect_keeps_no_features_of_a_file_that_changed(tmp_path, monkeypatch, change):
+    extract = Extractor.extract
+
+    def changing(self, path, **options):
+        features = extract(self, path, **options)
+        if change == "vanishes":
+            path.unlink()
+        else:
+            with path.open("ab") as file:
+                file.write(bytes(4096))
+        return features
+
+    action_video(tmp_path / "a.mp4")
+    monkeypatch.setattr(Extractor, "extract", changing)
+    with stand_in_network():
+        ran = ascnet_here("detect", tmp_path / "a.mp4", "--features-out", tmp_path / "kept", "--json")
+    assert ran.code == 0, ran.err
+    assert "warning: a.mp4: the file changed while it was read: run this again" in ran.err
+    assert ran.json["videos"][0]["segments"] == 1
+    assert not list((tmp_path / "kept").iterdir())
 
 
 @pytest.mark.slow

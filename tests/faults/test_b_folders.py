@@ -5,18 +5,26 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
+from ascnet_cli.cli.extract_view import View
 from ascnet_cli.outputs.files import read_file
 from ascnet_cli.training.run_folder import RunFolder
 from extractors.batch.claims import Claims
+from extractors.batch.jobs import Video
+from extractors.batch.plan import items_of, make_plan
+from extractors.batch.run import run_plan
+from extractors.batch.state import Wanted
+from extractors.batch.worker import Orders
+from extractors.errors import OptionError
 from tests.ascnet_cli.folder_tools import write_folder
 from tests.cli_tools import action_video, stand_in_network
 from tests.cli_tools import ascnet as ascnet_here
-from tests.extraction_tools import ended, extract_all
+from tests.extraction_tools import RGB, InlineEngine, PlainSource, ended, extract_all
 from tests.extraction_tools import started as started_extraction
 from tests.faults.commands import ascnet, files, said_well
 from tests.faults.fuzz import text_seeds as seeds
@@ -140,6 +148,33 @@ def test_B04_train_refuses_a_place_below_a_file(tmp_path, data):
     assert "file/run" in ran.err
 
 
+@pytest.mark.parametrize("kept", ["file", "file/kept", "x" * 300, "/proc/kept"])
+def test_B04_a_place_for_features_is_refused_before_a_network_is_loaded(tmp_path, monkeypatch, kept):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    action_video(tmp_path / "a.mp4")
+
+    loaded = []
+
+    def load(*_, **__):
+        loaded.append(True)
+        raise OptionError(f"{kept[:50]} is not looked at")
+
+    monkeypatch.setattr("ascnet_cli.detector.load_detector", load)
+    ran = ascnet_here("detect", "a.mp4", "--features-out", kept)
+    assert (ran.code, loaded) == (2, [])
+    assert kept[:50] in ran.err
+    assert files(tmp_path) == {"file", "a.mp4"}
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_B04_a_folder_whose_name_is_too_long_is_no_bug(tmp_path, way):
+    action_video(tmp_path / "a.mp4")
+    ran = ascnet_here("extract", tmp_path / "a.mp4", "--out", tmp_path / ("x" * 300), *way)
+    assert ran.code == 2
+    assert "the name is too long" in ran.err
+
+
 def test_B04_a_place_that_may_not_be_written(tmp_path, monkeypatch):
     def refuse(self, *told, **more):
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -196,6 +231,42 @@ def test_B05_detect_never_replaces_what_it_did_not_make(tmp_path):
     assert list(read_file(tmp_path / "segments.csv")) == ["a.mp4"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--out", "in/a.mp4.json"),
+        ("--out", "in/a.mp4.npy", "--format", "csv"),
+        ("--out", "in/../in/A.mp4.json"),
+        ("--out", "in/", "--format", "json"),
+    ],
+    ids=["sidecar", "numbers", "capitals", "folder"],
+)
+def test_B05_segments_and_features_of_one_run_are_not_one_file(tmp_path, monkeypatch, asked):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    action_video(tmp_path / "in" / "a.mp4")
+    action_video(tmp_path / "in" / "segments.avi")
+    (tmp_path / "in" / "segments.avi").rename(tmp_path / "in" / "segments")  # content decides
+    before = files(tmp_path)
+    with stand_in_network():
+        ran = ascnet_here("detect", "in/a.mp4", "in/segments", "--features-out", "in", *asked)
+    assert ran.code == 2, ran.err
+    named, kept = {"in/": ("segments.json", "segments.json")}.get(asked[1], (asked[1], "a.mp4"))
+    assert re.search(rf"{re.escape(named)} would replace the features of .* in in/{re.escape(kept)}", ran.err)
+    assert files(tmp_path) == before
+
+
+def test_B05_features_replace_no_video_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    action_video(tmp_path / "a.mp4")
+    (tmp_path / "a.mp4.json").write_bytes((tmp_path / "a.mp4").read_bytes())
+    with stand_in_network():
+        ran = ascnet_here("detect", "a.mp4", "a.mp4.json", "--features-out", ".")
+    assert ran.code == 2
+    assert "the features of a.mp4 would replace a.mp4.json, which is an input" in ran.err
+    assert (tmp_path / "a.mp4.json").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("drawn", [("--video", "in/drawn/"), ("--clips", "in"), ("--video", "in/drawn.mp4")])
 def test_B05_videos_that_a_run_wrote_are_no_inputs_of_the_same_command(tmp_path, monkeypatch, drawn):
     monkeypatch.chdir(tmp_path)
@@ -235,6 +306,59 @@ def test_B06_two_processes_share_a_folder_and_each_video_is_made_once(tmp_path):
     for name in told[0]:
         assert sorted(states[name] for states in told) == ["done", "up_to_date"]
     assert len(files(tmp_path / "out")) == 8
+
+
+def test_B06_two_processes_with_unequal_options_do_not_both_call_a_mixture_done(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        make_video(tmp_path / "in" / f"{number}.mp4", n_frames=48)
+    asked = ("extract", tmp_path / "in", "--out", tmp_path / "out", "--json", "--workers", "1", "--dtype")
+    running = {kind: started_extraction(*asked, kind, delay_s=0.2) for kind in ("float32", "float16")}
+    told = {kind: ended(process) for kind, process in running.items()}
+    stored = {
+        video: json.loads((tmp_path / "out" / f"{video}.json").read_bytes())["dtype"]
+        for video in (f"{number}.mp4" for number in range(4))
+    }
+    claimed = [
+        {video["video"] for video in json.loads(out)["videos"] if video["state"] != "failed"}
+        for _, out, _ in told.values()
+    ]
+    # Who looked last saw what stays: it claims what is of its own kind, and no more.
+    assert any(
+        names == {video for video, has in stored.items() if has == kind}
+        for kind, names in zip(told, claimed, strict=True)
+    )
+    if len(set(stored.values())) == 2:
+        assert any(code in (3, 4) and "with other options" in err for code, _, err in told.values()), told
+
+
+def test_B06_features_that_another_replaced_under_other_options_are_not_called_done(tmp_path, monkeypatch):
+    """The other process comes by when ours has made both: it cannot be late."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        make_video(tmp_path / "in" / name, n_frames=20)
+    out, other = tmp_path / "out", Wanted(RGB, "float16")
+    monkeypatch.setattr("ascnet_cli.extraction.extractor_spec", lambda *_, **__: PlainSource())
+    monkeypatch.setattr("extractors.batch.local.LocalEngine", lambda *_, **__: InlineEngine())
+    made = []
+
+    def add(self, outcome, add=View.add):
+        add(self, outcome)
+        made.append(outcome.video)
+        if made == ["a.mp4", "b.mp4"]:
+            plan = make_plan(items_of([Video("b.mp4", tmp_path / "in" / "b.mp4")], out, "ascnet"), other)
+            engine = InlineEngine(orders=Orders("float16"))
+            assert [one.state for one in run_plan(plan, engine, out, other)] == ["done"]
+
+    monkeypatch.setattr(View, "add", add)
+    ran = ascnet_here("extract", tmp_path / "in", "--out", out, "--json")
+    assert ran.code == 3
+    assert (ran.json["done"], ran.json["failed"]) == (1, 1)
+    failed = ran.json["videos"][1]
+    assert (failed["video"], failed["state"]) == ("b.mp4", "failed")
+    assert "another process with other options has replaced its features (stored as float16" in ran.err
+    assert f"1 of 2 videos done, 1 failed: {out}\n" in ran.err
+    assert not (out / "failures.jsonl").exists()  # they are there, and right for the other one
 
 
 def test_B06_one_training_a_folder(tmp_path, data):
