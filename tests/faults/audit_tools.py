@@ -11,11 +11,17 @@ What is allowed, and why:
 * such a pipe may be a pair of sockets that were made connected (`socketpair`) and have no address;
 * two programs of the system are asked, by argument lists: `ldconfig -p` (by a library of PyTorch's CUDA build
   that looks for libdl), `uname -p` (by `platform`, for environment.json);
-* the machine's own name is asked for (`socket.gethostname`), which opens no socket.
+* the machine's own name is asked for (`socket.gethostname`), which opens no socket;
+* code is run that stands in the sources, the interpreter and its packages; libraries (not ours) make more of
+  texts of their own, as dataclasses do; native libraries are loaded from there and from the system.
+
+What Python does not tell: which folder a relative path of `os.open(dir_fd=)` starts from (so it must name none
+when it writes), and that a pipe or a device is made (`os.mkfifo`, `os.mknod`): those the kernel tells.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -23,6 +29,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +39,18 @@ _IMPORTS = "<frozen importlib._bootstrap_external>"
 _MESSAGES = ("/multiprocessing/connection.py:recv", "/multiprocessing/spawn.py:_main")
 # A child is given its end of a connected pair, which is described by these two enumerations.
 _SOCKET_KINDS = {("socket", "AddressFamily"), ("socket", "SocketKind")}
-_SENT = {"multiprocessing", "pebble", "extractors", "pathlib"}
+# What messages are made of, beside our own classes and functions: looked up by these names and no others,
+# since `pathlib` and `os.system` are one name of a pickle, too.
+_SENT = {
+    ("pathlib", "PosixPath"),
+}
+_SYSTEM = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/usr/local/")
 _PROGRAMS = (["/sbin/ldconfig", "-p"], ["uname", "-p"])
-_NEVER = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "urllib.Request")
+_NEVER = (
+    *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn"),
+    *("urllib.Request", "sqlite3.connect"),
+)
+_NETWORK = ("socket.", "ftplib.", "smtplib.", "imaplib.", "nntplib.", "poplib.", "telnetlib.", "http.client.")
 # Which arguments are paths, and where the number of an open folder is that they are relative to.
 _PATHS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "open": ((0,), ()),
@@ -49,6 +65,7 @@ _PATHS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "os.utime": ((0,), (3,)),
     "os.truncate": ((0,), ()),
     "os.setxattr": ((0,), ()),
+    "os.removexattr": ((0,), ()),
     "shutil.rmtree": ((0,), ()),
     "shutil.move": ((0, 1), ()),
 }
@@ -88,7 +105,7 @@ class Box:
     @classmethod
     def make(cls, place: Path) -> Box:
         box = cls(place)
-        for folder in (box.home, box.tmp, box.cwd, box.inputs, box.out):
+        for folder in (box.home, box.tmp, box.cwd, box.inputs, box.out, box.program):
             folder.mkdir(parents=True)
         return box
 
@@ -113,6 +130,11 @@ class Box:
         return self.place / "out"
 
     @property
+    def program(self) -> Path:
+        """Where a program of a test's own lies, apart from all data."""
+        return self.place / "program"
+
+    @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         return {
@@ -121,6 +143,7 @@ class Box:
             "TMPDIR": str(self.tmp),
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(map(str, (_HOOK, ROOT))),
+            "AUDIT_CODE": os.pathsep.join(map(str, (ROOT, self.program))),
         }
 
     def run(self, *arguments: str | Path, before: Sequence[str] = ()) -> Audited:
@@ -172,11 +195,13 @@ def _said(event: Event) -> str:
 def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
     caller = event.callers[0] if event.callers else ""
     if event.event == "pickle.find_class":
-        module = str(event.arguments[0]).partition(".")[0]
+        name = (str(event.arguments[0]), str(event.arguments[1]))
         if not caller.endswith(_MESSAGES):
             yield "a pickle that did not come through a pipe from our own process"
-        elif module not in _SENT and not (
-            caller.endswith("/multiprocessing/spawn.py:_main") and tuple(event.arguments[:2]) in _SOCKET_KINDS
+        elif (
+            name not in _SENT
+            and not _is_ours(*name)
+            and not (caller.endswith("/multiprocessing/spawn.py:_main") and name in _SOCKET_KINDS)
         ):
             yield "a message of a foreign class"
     elif event.event.startswith("marshal."):
@@ -187,7 +212,14 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
             yield "another program"
     elif event.event in _NEVER:
         yield "never allowed"
-    elif event.event.startswith(("socket.", "ftplib.", "smtplib.", "http.client.")):
+    elif event.event.startswith("code."):
+        yield "code from elsewhere"
+    elif event.event == "ctypes.dlopen":
+        library = str(event.arguments[0])
+        code = (f"{ROOT}/", f"{sys.prefix}/", f"{sys.base_prefix}/", *_SYSTEM)
+        if "/" in library and not os.path.normpath(library).startswith(code):
+            yield "a library from elsewhere"
+    elif event.event.startswith(_NETWORK):
         pair = event.event == "socket.__new__" and "/socket.py:socketpair" in " ".join(event.callers[:2])
         given = event.event == "socket.__new__" and any(
             caller.endswith("/multiprocessing/reduction.py:_rebuild_socket") for caller in event.callers[:2]
@@ -200,6 +232,17 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         yield "not known to this test"
 
 
+@cache
+def _is_ours(module: str, name: str) -> bool:
+    """Whether a module of `extractors` defines a class or function, rather than merely knows it."""
+    path = ROOT / Path(*module.split(".")).with_suffix(".py")
+    if module.partition(".")[0] != "extractors" or not path.is_file():
+        return False
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    body = ast.parse(path.read_text("utf-8")).body
+    return any(isinstance(node, kinds) and node.name == name for node in body)
+
+
 def _paths(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
     which, folders = _PATHS[event.event]
     imports = any(caller.startswith("<frozen importlib") for caller in event.callers[:2])
@@ -209,6 +252,9 @@ def _paths(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
     if any(_argument(event, index) not in (-1, None) for index in folders):
         if not any("/shutil.py:_rmtree" in caller for caller in event.callers):
             yield "a path relative to an open folder"
+        return
+    if event.event == "open" and event.arguments[1] is None and not Path(event.arguments[0]).is_absolute():
+        yield "a path that may be relative to an open folder"
         return
     for index in which:
         path = Path(os.path.normpath(Path(event.cwd) / str(event.arguments[index])))
