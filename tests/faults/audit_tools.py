@@ -9,14 +9,16 @@ What is allowed, and why:
 * worker processes and the one that started them send each other messages through pipes, as pickles of our own
   classes, of pathlib's and of the two libraries that carry them; nothing of that comes from a file;
 * such a pipe may be a pair of sockets that were made connected (`socketpair`) and have no address;
+* where `ablate` draws its picture, matplotlib keeps a list of the fonts below the home folder
+  (`FONT_FOLDERS`), which it asks `fc-list` for;
 * two programs of the system are asked, by argument lists: `ldconfig -p` (by a library of PyTorch's CUDA build
   that looks for libdl), `uname -p` (by `platform`, for environment.json);
 * the machine's own name is asked for (`socket.gethostname`), which opens no socket;
 * code is run that stands in the sources, the interpreter and its packages; libraries (not ours) make more of
   texts of their own, as dataclasses do; native libraries are loaded from there and from the system.
 
-What Python does not tell: which folder a relative path of `os.open(dir_fd=)` starts from (so it must name none
-when it writes), and that a pipe or a device is made (`os.mkfifo`, `os.mknod`): those the kernel tells.
+What Python does not tell: which folder a relative path of `os.open(dir_fd=)` starts from (so what is written
+by it must not be relative), and that a pipe or a device is made (`os.mkfifo`, `os.mknod`): those the kernel tells.
 """
 
 from __future__ import annotations
@@ -43,9 +45,27 @@ _SOCKET_KINDS = {("socket", "AddressFamily"), ("socket", "SocketKind")}
 # since `pathlib` and `os.system` are one name of a pickle, too.
 _SENT = {
     ("pathlib", "PosixPath"),
+    ("multiprocessing.connection", "rebuild_connection"),
+    ("multiprocessing.context", "SpawnProcess"),
+    ("multiprocessing.popen_spawn_posix", "_DupFd"),
+    ("multiprocessing.process", "AuthenticationString"),
+    ("multiprocessing.reduction", "_rebuild_socket"),
+    ("multiprocessing.synchronize", "RLock"),
+    ("pebble.common.types", "Result"),
+    ("pebble.common.types", "ResultStatus"),
+    ("pebble.pool.base_pool", "TaskPayload"),
+    ("pebble.pool.base_pool", "Worker"),
+    ("pebble.pool.channel", "ChannelMutex"),
+    ("pebble.pool.channel", "WorkerChannel"),
+    ("pebble.pool.process", "Acknowledgement"),
+    ("pebble.pool.process", "TaskResult"),
+    ("pebble.pool.process", "WorkerTask"),
+    ("pebble.pool.process", "worker_process"),
 }
 _SYSTEM = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/usr/local/")
-_PROGRAMS = (["/sbin/ldconfig", "-p"], ["uname", "-p"])
+PROGRAMS = (["/sbin/ldconfig", "-p"], ["uname", "-p"])
+# matplotlib's, once a user: which fonts does the system have?
+FONT_PROGRAMS = (["fc-list", "--help"], ["fc-list", "--format=%{file}\\n"])
 _NEVER = (
     *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn"),
     *("urllib.Request", "sqlite3.connect"),
@@ -69,6 +89,9 @@ _PATHS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "shutil.rmtree": ((0,), ()),
     "shutil.move": ((0, 1), ()),
 }
+
+
+FONT_FOLDERS = (".config", ".cache")
 
 
 @dataclass(frozen=True)
@@ -178,21 +201,24 @@ def _content(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def problems(events: Sequence[Event], *may_write: Path) -> list[str]:
+def problems(
+    events: Sequence[Event], *may_write: Path, may_run: Sequence[Sequence[str]] = PROGRAMS
+) -> list[str]:
     """What is not allowed, a line each.
 
     Args:
         events: of a program.
         may_write: the folders below which it may write.
+        may_run: other programs, each with its arguments.
     """
-    return [f"{_said(event)}: {reason}" for event in events for reason in _reasons(event, may_write)]
+    return [f"{_said(event)}: {reason}" for event in events for reason in _reasons(event, may_write, may_run)]
 
 
 def _said(event: Event) -> str:
     return f"{event.event}{tuple(event.arguments)} by {' < '.join(event.callers[:3])}"
 
 
-def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
+def _reasons(event: Event, may_write: Sequence[Path], may_run: Sequence[Sequence[str]]) -> Iterator[str]:
     caller = event.callers[0] if event.callers else ""
     if event.event == "pickle.find_class":
         name = (str(event.arguments[0]), str(event.arguments[1]))
@@ -208,7 +234,7 @@ def _reasons(event: Event, may_write: Sequence[Path]) -> Iterator[str]:
         if not caller.startswith(_IMPORTS):
             yield "marshal, and not an import"
     elif event.event == "subprocess.Popen":
-        if event.arguments[1] not in _PROGRAMS:
+        if event.arguments[1] not in may_run:
             yield "another program"
     elif event.event in _NEVER:
         yield "never allowed"

@@ -41,10 +41,21 @@ _WANTED = frozenset(
         "ctypes.dlopen",
     ]
 )
-_FAMILIES = ("socket.", "ftplib.", "smtplib.", "imaplib.", "nntplib.", "poplib.", "telnetlib.", "http.client.")
+_FAMILIES = (
+    "socket.",
+    "ftplib.",
+    "smtplib.",
+    "imaplib.",
+    "nntplib.",
+    "poplib.",
+    "telnetlib.",
+    "http.client.",
+)
 # Code of these folders is what is being run: the sources, a canary, the interpreter and its packages.
 _OURS = tuple(f"{folder}/" for folder in os.environ.get("AUDIT_CODE", "").split(os.pathsep) if folder)
 _CODE = (*_OURS, f"{sys.prefix}/", f"{sys.base_prefix}/", f"{sys.exec_prefix}/")
+# What Cython compiles so that a traceback through its own code has a line to show.
+_TRACEBACK = b"_getframe()"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -95,6 +106,8 @@ def _foreign_code(event, arguments):
     Libraries make code of texts of their own (dataclasses, named tuples); only where such a text has no file
     and our own sources ask for it, is it written down.
     """
+    if arguments[0] == _TRACEBACK:
+        return None
     if event == "import":
         path = arguments[1]  # of a library in native code
     elif event == "exec":
@@ -103,8 +116,8 @@ def _foreign_code(event, arguments):
         path = arguments[1]
         if path is None or _text(path).startswith("<"):
             caller = (_callers(3) or [""])[0]
-            return [repr(path)] if _OURS and caller.startswith(_OURS) else None
-    return None if path is None or _known(_text(path)) else [_text(path)]
+            return [repr(path), repr(arguments[0])[:300]] if _OURS and caller.startswith(_OURS) else None
+    return None if path is None or _known(_text(path)) else [_text(path), repr(arguments[0])[:300]]
 
 
 def _text(argument):
