@@ -18,7 +18,8 @@ What is allowed, and why:
   texts of their own, as dataclasses do; native libraries are loaded from there and from the system.
 
 What Python does not tell: which folder a relative path of `os.open(dir_fd=)` starts from (so what is written
-by it must not be relative), and that a pipe or a device is made (`os.mkfifo`, `os.mknod`): those the kernel tells.
+by it must not be relative), and that a pipe or a device is made (`os.mkfifo`, `os.mknod`), which the kernel
+tells.
 """
 
 from __future__ import annotations

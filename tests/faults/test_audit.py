@@ -436,7 +436,8 @@ KERNEL_CANARIES = {
     ),
     "a message": (
         "import socket\ntry:\n"
-        "    socket.socket(type=socket.SOCK_DGRAM).sendmsg([b'x'], [], 0, ('127.0.0.1', 9))\nexcept OSError:\n    pass",
+        "    socket.socket(type=socket.SOCK_DGRAM).sendmsg([b'x'], [], 0, ('127.0.0.1', 9))\n"
+        "except OSError:\n    pass",
         "sendmsg(",
     ),
     "another python": ("import subprocess, sys\nsubprocess.run([sys.executable, '-c', ''])", "-c"),
