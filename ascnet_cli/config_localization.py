@@ -12,7 +12,7 @@ Two presets, for two data sets each:
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -31,6 +31,12 @@ _BETAS_THUMOS14 = (
     *(0.60, 0.62, 0.64, 0.66, 0.68, 0.70, 0.72, 0.74, 0.76, 0.78),
     *(0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98),
 )
+# Far beyond any use; what is larger is damage, and makes scores of hundreds of digits, or fills the memory.
+LARGEST_WEIGHT = 1000
+MOST_CELLS = 1000
+MOST_THRESHOLDS = 1000
+_MOST_SHOWN = 10**20
+_LONGEST_SHOWN = 100  # characters
 _THRESHOLDS_ACTIVITYNET13 = (0.005, 0.010, 0.015, 0.020)
 
 
@@ -74,31 +80,41 @@ class LocalizationConfig:
     nms_plus_one: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("class_threshold", "outer_fraction", "gamma", "nms_tiou"):
+            if not _is_number(getattr(self, name)):
+                raise ValueError(f"{name} must be a number, not {_shown(getattr(self, name))}")
         for name in ("alphas", "betas"):
             values = getattr(self, name)
+            if not isinstance(values, tuple) or not all(map(_is_number, values)):
+                raise ValueError(f"{name} must be numbers, not {_shown(values)}")
+            if len(values) > MOST_THRESHOLDS:
+                raise ValueError(f"{name} must be {MOST_THRESHOLDS} at most, not {len(values)}")
             if not all(0 <= value <= 1 for value in values):
-                raise ValueError(f"{name} must lie in [0, 1], not {values}")
+                raise ValueError(f"{name} must lie in [0, 1], not {_shown(values)}")
             if len(set(values)) != len(values):
-                raise ValueError(f"{name} must differ from one another, not {values}")
+                raise ValueError(f"{name} must differ from one another, not {_shown(values)}")
         if not self.alphas and not self.betas:
             raise ValueError("without alphas and betas there is no threshold to find segments with")
-        if not math.isfinite(self.class_threshold):
-            raise ValueError(f"class_threshold must be finite, not {self.class_threshold}")
+        if not abs(self.class_threshold) <= LARGEST_WEIGHT:
+            raise ValueError(
+                f"class_threshold must be finite and from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}, "
+                f"not {_shown(self.class_threshold)}"
+            )
         for name in ("upsample", "min_cells"):
             cells = getattr(self, name)
-            if not isinstance(cells, int) or isinstance(cells, bool) or cells < 1:
-                raise ValueError(f"{name} must be an integer >= 1, not {cells!r}")
+            if not isinstance(cells, int) or isinstance(cells, bool) or not 1 <= cells <= MOST_CELLS:
+                raise ValueError(f"{name} must be an integer >= 1 and <= {MOST_CELLS}, not {_shown(cells)}")
         for name in ("centre", "outer_even", "nms_plus_one"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be true or false, not {_shown(getattr(self, name))}")
         if not 0 <= self.outer_fraction <= 1:
-            raise ValueError(f"outer_fraction must lie in [0, 1], not {self.outer_fraction}")
-        if not (math.isfinite(self.gamma) and self.gamma >= 0):
-            raise ValueError(f"gamma must be finite and >= 0, not {self.gamma}")
+            raise ValueError(f"outer_fraction must lie in [0, 1], not {_shown(self.outer_fraction)}")
+        if not 0 <= self.gamma <= LARGEST_WEIGHT:
+            raise ValueError(f"gamma must be finite, >= 0 and <= {LARGEST_WEIGHT}, not {_shown(self.gamma)}")
         if self.outer not in get_args(OuterMean):
-            raise ValueError(f"outer must be one of {get_args(OuterMean)}, not {self.outer!r}")
+            raise ValueError(f"outer must be one of {get_args(OuterMean)}, not {_shown(self.outer)}")
         if not 0 < self.nms_tiou <= 1:
-            raise ValueError(f"nms_tiou must lie in (0, 1], not {self.nms_tiou}")
+            raise ValueError(f"nms_tiou must lie in (0, 1], not {_shown(self.nms_tiou)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as JSON can carry them (tuples as lists)."""
@@ -127,6 +143,20 @@ class LocalizationConfig:
             raise OptionError(
                 f"localization options do not fit together: {error}", hint="see LocalizationConfig"
             ) from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    """A value in a message, however many digits or parts it has."""
+    if isinstance(value, int) and abs(value) >= _MOST_SHOWN:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, tuple):
+        return reprlib.repr(value)
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 _FIXED: dict[str, LocalizationConfig] = {

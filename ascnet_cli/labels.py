@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 from ascnet_cli.errors import OptionError
 
+LONGEST_LABEL = 1000  # characters
 _MOST_LISTED = 20  # classes, in one line of an error
+_SHOWN = 40  # characters of a label that is too long
 
 
 def find_labels(wanted: Sequence[str], known: Sequence[str], where: str = "the model") -> tuple[str, ...]:
@@ -32,6 +35,20 @@ def find_labels(wanted: Sequence[str], known: Sequence[str], where: str = "the m
                 hint=f"did you mean {names}?" if names else f"it has {_listed(known)}",
             )
     return tuple(label if label in known else by_folded[_folded(label)] for label in wanted)
+
+
+def label_fault(label: str) -> str:
+    """Why a text cannot be the name of a class that a model is trained for, in words; empty: it can.
+
+    Such a name goes into tables, subtitles and pages, and onto terminals.
+    """
+    if not label.strip():
+        return f"the label {label!r} is blank" if len(label) <= _SHOWN else "a label is blank"
+    if len(label) > LONGEST_LABEL:
+        return f"the label {label[:_SHOWN]!r}... has {len(label)} characters, more than {LONGEST_LABEL}"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in label):
+        return f"the label {label[:_SHOWN]!r} has control characters"
+    return ""
 
 
 def _listed(known: Sequence[str]) -> str:

@@ -110,7 +110,7 @@ class DecoderProcess:
             end = VideoError(
                 f"the decoder sent what it should not: {error}", hint="trust this file with nothing"
             )
-        except VideoError as error:
+        except (VideoError, StorageError) as error:
             end = error
         self.close()
         yield VideoEnd(video, end)
@@ -119,18 +119,25 @@ class DecoderProcess:
         """The line to a process that waits for a video.
 
         Raises:
-            VideoError: it did not start.
+            VideoError: it did not start in time.
+            StorageError: the system gives it no process, no memory or no file.
             EOFError, ConnectionError, GivenUp: see `Line.receive`.
         """
         if self._line is not None and self._process is not None and self._process.is_alive():
             return self._line
         self.close()
-        self._line, other = pair()
+        try:
+            self._line, other = pair()
+        except OSError as error:
+            raise _not_started(error) from error
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_serve, args=(other,), name="decoder", daemon=True)
+        process = context.Process(target=_serve, args=(other,), name="decoder", daemon=True)
         try:
             with uninterrupted():
-                self._process.start()
+                process.start()
+                self._process = process  # from here on there is something to end
+        except OSError as error:
+            raise _not_started(error) from error
         finally:
             other.close()
         try:
@@ -157,6 +164,14 @@ class DecoderProcess:
         return VideoError(
             f"decoder crashed ({how})", hint="remux or convert the file, or try another --decoder"
         )
+
+
+def _not_started(error: OSError) -> StorageError:
+    """The system's reason why there is no decoder's process."""
+    return StorageError(
+        f"the decoder's process cannot be started: {error.strerror or error}",
+        hint="close other programs, or allow more processes and open files (`ulimit -u`, `ulimit -n`)",
+    )
 
 
 def _serve(line: Line) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from weights.checkpoints import PACKAGE_ENTRY, Checkpoint, read_checkpoint
 from weights.errors import OutputError, WeightsError
-from weights.files import FORMAT, safetensors_bytes, sha256_hex, tensors_sha256, write_whole
+from weights.files import FORMAT, check_kinds, safetensors_bytes, sha256_hex, tensors_sha256, write_whole
 from weights.layouts import recognise, to_canonical
 from weights.r50 import ARCHITECTURE, canonical_r50, is_r50
 from weights.registry import entry, entry_made_from
@@ -171,9 +171,11 @@ def _canonical(checkpoint: Checkpoint) -> _Canonical:
 def _canonical_raft(checkpoint: Checkpoint) -> _Canonical:
     import torch
 
-    from weights.raft import canonical_raft
+    from weights.raft import COUNTER, canonical_raft
 
-    state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.arrays.items()}
+    counted = {name: array for name, array in checkpoint.arrays.items() if not name.endswith(COUNTER)}
+    check_kinds(counted, checkpoint.what, "Get the file again.")
+    state = {name: torch.from_numpy(array.copy()) for name, array in counted.items()}
     architecture, layout, tensors = canonical_raft(state, origin=checkpoint.what)
     return _Canonical(
         architecture, "frames", layout, {name: value.numpy() for name, value in tensors.items()}

@@ -22,6 +22,27 @@ FORMAT = "ascnet"  # the value of "format" in the metadata of every file that we
 _SAFETENSORS_DTYPES = {"float16": "F16", "float32": "F32"}
 
 
+def check_kinds(arrays: Mapping[str, np.ndarray], what: str, hint: str) -> None:
+    """See that weights are numbers in single or half precision.
+
+    Anything else (whole numbers, truth values, complex numbers, double precision) would have to be cast, and
+    is not what any known network was saved as.
+
+    Raises:
+        WeightsError: some are not; the message names the first five, and their types.
+    """
+    others = [
+        f"{name} is {array.dtype}"
+        for name, array in arrays.items()
+        if array.dtype.name not in _SAFETENSORS_DTYPES
+    ]
+    if others:
+        more = f"; and {len(others) - 5} more" if len(others) > 5 else ""
+        raise WeightsError(
+            f"{what}: {'; '.join(others[:5])}{more}; weights are float32 or float16", hint=hint
+        )
+
+
 def sha256_hex(data: bytes) -> str:
     """SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

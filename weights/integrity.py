@@ -11,7 +11,7 @@ import numpy as np
 
 from weights.architecture import STREAMS, i3d_shapes
 from weights.errors import WeightsError
-from weights.files import parse_safetensors, read_bounded, sha256_hex, tensors_sha256
+from weights.files import check_kinds, parse_safetensors, read_bounded, sha256_hex, tensors_sha256
 from weights.layouts import check_shapes
 from weights.r50 import ARCHITECTURE as R50
 from weights.r50 import check_r50, is_r50
@@ -150,6 +150,7 @@ def _check(data: bytes, sha256: str, name: str, what: str, fix: str) -> CheckedF
                 f"{what}: damaged: the sha256 of its tensors is {found}, it was written with {promised}",
                 hint=fix,
             )
+    check_kinds(arrays, what, fix)
     architecture = _architecture(arrays, metadata, what)
     if architecture == "i3d":
         check_i3d(arrays, metadata.get("stream") or _stream(arrays), what)

@@ -20,6 +20,7 @@ from jaxtyping import Float, Float32, Float64
 
 from weights.architecture import LOGITS, STREAMS, Stream, UnitShape, i3d_units
 from weights.errors import WeightsError
+from weights.files import check_kinds
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -313,8 +314,7 @@ def _take(
 ) -> Float64[np.ndarray, " ..."]:
     """One array in float64 and in our order of axes (none given: a vector, stored with any unit axes)."""
     array = arrays[name]
-    if not np.issubdtype(array.dtype, np.floating):
-        raise WeightsError(f"{what}: {name} holds {array.dtype}, not floating point", hint=_DAMAGED_HINT)
+    check_kinds({name: array}, what, _DAMAGED_HINT)
     if not axes:
         ordered = array.reshape(-1) if array.shape[-1:] == (array.size,) else array
     else:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from weights.errors import WeightsError
+from weights.files import check_kinds
 from weights.layouts import check_shapes
 
 ARCHITECTURE = "i3d_r50"
@@ -33,7 +34,9 @@ def canonical_r50(arrays: Mapping[str, np.ndarray], what: str) -> dict[str, np.n
     Raises:
         WeightsError: see `check_r50`; or a tensor is not finite.
     """
-    kept = {name: array.astype(np.float32) for name, array in arrays.items() if not name.endswith(_COUNTER)}
+    counted = {name: array for name, array in arrays.items() if not name.endswith(_COUNTER)}
+    check_kinds(counted, what, "Get the file again.")
+    kept = {name: array.astype(np.float32) for name, array in counted.items()}
     check_r50(kept, what)
     bad = [name for name, array in kept.items() if not np.isfinite(array).all()]
     if bad:

@@ -31,7 +31,7 @@ _STEM = "feature_encoder.convnormrelu.0.weight"
 _STEM_CHANNELS = {32: "raft_small", 64: "raft_large"}
 
 # Batch norm counts its training steps; nothing reads the count when the network only runs.
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 
 # princeton-vl name -> torchvision name; the first pattern that matches the whole name counts.
 _RENAMES: tuple[tuple[str, str], ...] = (
@@ -96,9 +96,9 @@ def check_raft_tensors(tensors: Mapping[str, Tensor], *, origin: str) -> str:
     expected = {
         name: tuple(value.shape)
         for name, value in build_raft(architecture).state_dict().items()
-        if not name.endswith(_COUNTER)
+        if not name.endswith(COUNTER)
     }
-    found = {name: tuple(value.shape) for name, value in tensors.items() if not name.endswith(_COUNTER)}
+    found = {name: tuple(value.shape) for name, value in tensors.items() if not name.endswith(COUNTER)}
     differences = [
         f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
         for name in sorted(expected.keys() | found.keys())
@@ -135,7 +135,7 @@ def canonical_raft(state: Mapping[str, Tensor], *, origin: str) -> tuple[str, st
     layout = "torchvision" if _STEM in plain else "princeton-vl"
     tensors: dict[str, Tensor] = {}
     for name, value in plain.items():
-        if name.endswith(_COUNTER):
+        if name.endswith(COUNTER):
             continue
         target = name if layout == "torchvision" else _torchvision_name(name, plain, origin=origin)
         if target is not None:

@@ -54,7 +54,7 @@ def load_torch(data: bytes, what: str) -> Any:  # noqa: ANN401 - whatever was sa
 
 
 def arrays_of(state: Mapping[object, object], what: str) -> dict[str, np.ndarray]:
-    """The named tensors of a state dict, numbers in single precision; anything else is left out.
+    """The named tensors of a state dict, those in half precision made single; anything else is left out.
 
     Raises:
         WeightsError: they claim more room than any known checkpoint, or are no plain arrays.
@@ -74,7 +74,9 @@ def arrays_of(state: Mapping[object, object], what: str) -> dict[str, np.ndarray
         )
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in tensors.items():
-        kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        # Half precision loses nothing by it; any other kind stays what it is, for others to refuse.
+        halves = tensor.dtype in (torch.float16, torch.bfloat16)
+        kind = torch.float32 if halves else tensor.dtype
         try:
             if tensor.layout != torch.strided:  # whose places in memory nobody has checked
                 raise TypeError(f"its layout is {tensor.layout}")

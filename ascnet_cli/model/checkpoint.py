@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ascnet_cli.config import NetworkConfig
 from ascnet_cli.errors import CheckpointError, OptionError, WeightsError
+from ascnet_cli.labels import label_fault
 from ascnet_cli.model.ascnet import AscNet
 from weights.atomic import replacing
 from weights.files import read_bounded
@@ -131,6 +132,9 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     if content.get("digest") != _digest(content, state):
         raise CheckpointError(f"{path} is damaged: its content is not what was written", hint=_MADE_BY)
     compact = content.get("compact") is True
+    kinds = _kind_problem(state, torch.float16 if compact else torch.float32)
+    if kinds:
+        raise CheckpointError(f"{path} does not hold what ascnet writes: {kinds}", hint=_MADE_BY)
     if compact:
         state = {name: tensor.float() for name, tensor in state.items()}
     try:
@@ -251,7 +255,17 @@ def _label_problem(labels: Sequence[object], n_classes: int) -> str:
         return f"{len(labels)} labels for {n_classes} classes"
     if len(set(map(str, labels))) != n_classes or not all(isinstance(name, str) and name for name in labels):
         return "its labels are not all different names"
-    return ""
+    return next(filter(None, map(label_fault, map(str, labels))), "")
+
+
+def _kind_problem(state: Mapping[str, Tensor], kind: torch.dtype) -> str:
+    """Which tensors are of another type, in words: whole numbers and the like must not pass for weights."""
+    others = [f"{name} is {tensor.dtype}" for name, tensor in sorted(state.items()) if tensor.dtype != kind]
+    if not others:
+        return ""
+    more = len(others) - SHOWN_DIFFERENCES
+    shown = "; ".join(others[:SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
+    return f"{shown}; it must be {kind}"
 
 
 def _differences(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:

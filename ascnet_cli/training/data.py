@@ -14,6 +14,7 @@ from ascnet_cli.datasets.annotations import Annotations, VideoAnnotation
 from ascnet_cli.datasets.catalog import KNOWN, data_folder, load_annotations
 from ascnet_cli.datasets.features import FeatureFile, FeatureFolder
 from ascnet_cli.errors import FeatureError, TrainingError
+from ascnet_cli.labels import label_fault
 from ascnet_cli.model.recipe import check_recipe
 from ascnet_cli.training.settings import DataShape
 from ascnet_cli.training.videos import LabelledVideos
@@ -83,6 +84,9 @@ def load_data(dataset: str, data: Path | None = None, features: Path | None = No
             f"{dataset} has no training videos: every one is said to be for something else",
             hint="give some of them the subset train, or none",
         )
+    fault = next(filter(None, map(label_fault, annotations.classes)), "")
+    if fault:  # before hours of work that no checkpoint could keep
+        raise TrainingError(f"{dataset}: {fault}", hint="give that class another name")
     found = {video.video: folder.find(video.video) for video in (*training, *test)}
     opened = {name: file for name, file in found.items() if file is not None}
     with_features = [video for video in training if video.video in opened]

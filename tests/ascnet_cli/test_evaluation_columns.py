@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from jaxtyping import TypeCheckError
 
 from ascnet_cli.evaluation.columns import Columns, Spans, to_columns
 from ascnet_cli.evaluation.detection import evaluate, evaluate_columns, rows_of_class
 from ascnet_cli.evaluation.matching import by_falling_score, match, pairwise_tiou
 from ascnet_cli.segments import Detection, Segment
+from tests.unchecked import refusals
 
 
 def span(start, end):
@@ -37,8 +37,16 @@ def test_a_span_does_not_run_backwards(bounds):
 
 
 def test_columns_are_equally_long():
-    with pytest.raises((ValueError, TypeCheckError)):  # the tests' shape checks see it first
-        Spans(np.array([0]), np.array([0, 1]), np.array([0.0]), np.array([1.0]))
+    setup = "import numpy as np\nfrom ascnet_cli.evaluation.columns import Spans\na = np.array"
+    good, short, long = refusals(
+        setup,
+        "Spans(a([0]), a([0]), a([0.0]), a([1.0]))",
+        "Spans(a([0]), a([0, 1]), a([0.0]), a([1.0]))",
+        "Spans(a([0]), a([0]), a([0.0, 0.0]), a([1.0]))",
+    )
+    assert good == "taken"
+    assert short.startswith("ValueError: ")
+    assert long.startswith("ValueError: ")
 
 
 @pytest.mark.parametrize("score", [np.array([]), np.array([np.nan])])

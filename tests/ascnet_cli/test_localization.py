@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ascnet_cli.config_localization import LocalizationConfig, localization_config
 from ascnet_cli.localization.proposals import TimeAxis, fine_grid, kept_classes, localize, runs_at_least
 from ascnet_cli.segments import Segment
+from tests.unchecked import refusals
 
 FIXED = localization_config("fixed", "thumos14")
 PAPER = localization_config("paper", "thumos14")
@@ -251,20 +252,25 @@ def test_the_ancestors_last_step_is_extrapolated():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"cas": np.zeros((4, 2))}, "labels"),
-        ({"video": np.zeros(2)}, "video"),
-        ({"labels": ["a", "b"]}, "2 labels"),
-        ({"attention": np.zeros(3)}, "attention"),
-        ({"attention": None}, "betas"),
-        ({"cas": np.full((4, 1), np.nan)}, "cas"),
-        ({"video": np.array([np.inf])}, "video"),
+        ("cas=np.zeros((4, 2))", "labels"),
+        ("video=np.zeros(2)", "video"),
+        ("labels=['a', 'b']", "2 labels"),
+        ("attention=np.zeros(3)", "attention"),
+        ("attention=None", "betas"),
+        ("cas=np.full((4, 1), np.nan)", "cas"),
+        ("video=np.array([np.inf])", "video"),
     ],
 )
 def test_scores_that_do_not_fit_are_refused(changes, named):
-    good = {"cas": np.zeros((4, 1)), "attention": np.zeros(4), "video": np.ones(1), "labels": ["run"]}
-    # Shapes that contradict each other are caught by the types under test, by the function otherwise.
-    with pytest.raises(Exception, match=named):
-        localize(**(good | changes), axis=snippets(4), config=FIXED)
+    setup = (
+        "from tests.ascnet_cli.test_localization import *\n"
+        "good = {'cas': np.zeros((4, 1)), 'attention': np.zeros(4), 'video': np.ones(1), 'labels': ['run']}\n"
+        "good |= {'axis': snippets(4), 'config': FIXED}\n"
+    )
+    good, refused = refusals(setup, "localize(**good)", f"localize(**good | dict({changes}))")
+    assert good == "taken"
+    assert refused.startswith(("ValueError: ", "ShapeError: ", "OptionError: ", "FeatureError: "))
+    assert named in refused
 
 
 @pytest.mark.parametrize(

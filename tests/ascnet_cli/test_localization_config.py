@@ -1,4 +1,7 @@
 import json
+import reprlib
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -62,22 +65,71 @@ def test_a_missing_option_is_an_error():
         ("betas", (float("nan"),)),
         ("class_threshold", float("inf")),
         ("upsample", 0),
-        ("upsample", 2.5),
-        ("min_cells", True),
-        ("centre", "no"),
         ("outer_fraction", -0.1),
         ("gamma", -1.0),
-        ("outer", "both"),
         ("nms_tiou", 0.0),
+        ("gamma", 1e308),
+        ("gamma", 1000.5),
+        ("gamma", float("nan")),
+        ("class_threshold", -1e300),
+        ("upsample", 10**9),
+        ("min_cells", 10**400),
+        ("alphas", tuple(n / 2000 for n in range(1001))),
     ],
+    ids=lambda value: reprlib.repr(value),
 )
 def test_values_out_of_range_are_refused_by_name(name, value):
     good = localization_config("fixed", "thumos14")
-    # Under test the types of fields are checked too, and first.
-    with pytest.raises((ValueError, TypeError), match=name):
+    with pytest.raises(ValueError, match=name) as caught:
         replace(good, **{name: value})
+    assert len(str(caught.value)) < 200
     with pytest.raises(OptionError, match=name):
         LocalizationConfig.from_dict(good.to_dict() | {name: value})
+
+
+WRONG_KINDS = {
+    "upsample": 2.5,
+    "min_cells": True,
+    "centre": "no",
+    "outer_even": 1,
+    "outer": "both",
+    "gamma": "1",
+    "class_threshold": None,
+    "nms_tiou": [0.5],
+    "outer_fraction": 10**400,
+    "alphas": 0.5,
+    "betas": ["0.5"],
+}
+
+
+def test_values_of_another_kind_are_refused():
+    """In a process of its own: here the checker of types would be the first to refuse them."""
+    program = (
+        "import json, sys\n"
+        "from ascnet_cli.config_localization import LocalizationConfig, localization_config\n"
+        "from ascnet_cli.errors import OptionError\n"
+        "good = localization_config('fixed', 'thumos14').to_dict()\n"
+        "for name, value in json.load(sys.stdin).items():\n"
+        "    try:\n"
+        "        LocalizationConfig.from_dict({**good, name: value})\n"
+        "    except OptionError as error:\n"
+        "        print(name, str(error)[:200])\n"
+    )
+    told = json.dumps(WRONG_KINDS)
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=told, capture_output=True, text=True, check=True
+    )
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert said.keys() == WRONG_KINDS.keys()
+    assert all(reason.startswith("localization options do not fit together: ") for reason in said.values())
+    assert all(f": {name} must " in reason for name, reason in said.items())
+    assert "0" * 50 not in done.stdout
+
+
+def test_the_bounds_themselves_are_taken():
+    good = localization_config("fixed", "thumos14")
+    config = replace(good, gamma=1000.0, class_threshold=-1000.0, upsample=1000, min_cells=1000)
+    assert LocalizationConfig.from_dict(config.to_dict()) == config
 
 
 def test_without_thresholds_there_is_nothing_to_find():

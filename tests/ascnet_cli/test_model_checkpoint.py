@@ -156,6 +156,14 @@ def without(name):
         (lambda content, state: content.update(labels=["dive"]), "1 labels for 2 classes"),
         (lambda content, state: content.update(labels=["dive", "dive"]), "not all different names"),
         (lambda content, state: content.update(labels=["dive", 7]), "not all different names"),
+        (lambda content, state: content.update(labels=["dive", " \t"]), "is blank"),
+        (lambda content, state: content.update(labels=["dive", "a\nb"]), r"'a\\nb' has control characters"),
+        (lambda content, state: content.update(labels=["dive", "\x9b2J"]), "has control characters"),
+        (lambda content, state: content.update(labels=["dive", "\ud800"]), "has control characters"),
+        (
+            lambda content, state: content.update(labels=["dive", "x" * 1001]),
+            "has 1001 characters, more than",
+        ),
         (lambda content, state: content["network"].update(selector="best"), "selector cannot be 'best'"),
         (lambda content, state: content["network"].update(sigma_fg=0), "sigma_fg must be from 1"),
         (lambda content, state: content["network"].pop("in_dim"), "in_dim is missing"),
@@ -180,6 +188,33 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(tmp_path, change, messa
     with pytest.raises(CheckpointError, match=message) as caught:
         load_checkpoint(path)
     assert caught.value.hint
+
+
+KINDS = ("bool", "int8", "int64", "float64", "float8_e4m3fn", "bfloat16", "complex64")
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("kind", [*KINDS, "float16 or float32"])
+def test_numbers_of_another_type_are_refused_not_cast(tmp_path, kind, compact):
+    """The digest fits: this is not damage, but a file that somebody made."""
+    other = "float32" if compact else "float16"
+    dtype = getattr(torch, kind.replace("float16 or float32", other))
+
+    def change(content, state):
+        state["aware_head.bias"] = torch.ones(3).to(dtype)
+
+    path = rewritten(saved(tmp_path / "m.safetensors", compact=compact), change)
+    with pytest.raises(
+        CheckpointError, match=f"m.safetensors .*: aware_head.bias is {dtype}; it must"
+    ) as caught:
+        load_checkpoint(path)
+    assert caught.value.exit_code == 5
+
+
+def test_labels_that_are_long_but_names_come_back(tmp_path):
+    labels = ("x" * 1000, "\u202e<b> \u00e9, =1+1")
+    save_checkpoint(tmp_path / "m.safetensors", small_model(), labels=labels, recipe=RECIPE)
+    assert load_checkpoint(tmp_path / "m.safetensors").labels == labels
 
 
 def test_the_first_five_differences_are_named_and_the_rest_counted(tmp_path):
@@ -266,9 +301,11 @@ def test_a_compact_file_scores_as_the_whole_one_and_is_much_smaller(tmp_path):
 
 
 def test_queries_in_a_compact_file_are_unexpected(tmp_path):
-    path = rewritten(
-        saved(tmp_path / "odd.safetensors"), lambda content, _state: content.update(compact=True)
-    )
+    def change(content, state):
+        content.update(compact=True)
+        state.update({name: tensor.half() for name, tensor in state.items()})
+
+    path = rewritten(saved(tmp_path / "odd.safetensors"), change)
     with pytest.raises(CheckpointError, match=r"queries\.\w+.* is unexpected"):
         load_checkpoint(path)
 

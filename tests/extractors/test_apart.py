@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -180,6 +181,30 @@ def test_a_killed_parent_leaves_no_decoder_that_hangs(tmp_path):
         parent.kill()
         parent.wait()
         wait_for_end(child)
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOMEM])
+@pytest.mark.parametrize("step", ["process", "line"])
+def test_one_that_cannot_be_started_is_said_to_be_so(tmp_path, monkeypatch, code, step):
+    path = make_video(tmp_path / "a.mp4", n_frames=5)
+
+    def refuse(*told):
+        raise OSError(code, os.strerror(code))
+
+    if step == "process":
+        monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
+    else:
+        monkeypatch.setattr(apart, "pair", refuse)
+    process = DecoderProcess()
+    try:
+        (end,) = process.read_videos([path], **OPTIONS)
+        assert type(end.outcome) is StorageError
+        assert str(end.outcome) == f"the decoder's process cannot be started: {os.strerror(code)}"
+        assert end.outcome.hint
+        monkeypatch.undo()  # the machine has room again
+        assert list(process.read_videos([path], **OPTIONS))[-1].outcome.frames_decoded == 5
+    finally:
+        process.close()
 
 
 def test_what_it_should_not_send_fails_that_video(tmp_path, monkeypatch):

@@ -5,17 +5,21 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from ascnet_cli.datasets.rules import RULES
+from ascnet_cli.datasets import thumos14
+from ascnet_cli.datasets.assembly import RawVideo
+from ascnet_cli.datasets.rules import RULES, Findings, Policies
 from ascnet_cli.datasets.thumos14 import CLASSES
-from ascnet_cli.errors import OptionError
+from ascnet_cli.errors import OptionError, PredictionsError
 from ascnet_cli.evaluation.detection import evaluate
-from ascnet_cli.outputs import csv_file, files
+from ascnet_cli.outputs import csv_file, files, label_studio
+from ascnet_cli.outputs.media import Media
 from ascnet_cli.segments import Detection, Segment, VideoDetections
 from ascnet_cli.training.config_file import read_settings
 from tests.ascnet_cli.folder_tools import write_folder
@@ -209,11 +213,40 @@ def test_C09_an_unknown_class_of_a_known_data_set_is_refused(tmp_path):
     said_well(done, 5, "Dancing", "unknown_class")
 
 
-def test_C09_every_rule_is_attacked_somewhere():
-    here = Path(__file__).read_text()
-    elsewhere = {"wrong_duration", "unknown_video"}  # tests/ascnet_cli/test_datasets_annotations.py
-    attacked = {rule for rule in RULES if rule in here}
-    assert attacked | {"empty_segment", "negative_start"} | elsewhere == set(RULES)
+def test_C09_a_duration_that_is_not_its_frames_is_counted_and_named():
+    raw = RawVideo("v", "test", duration_s=10.0, fps=25.0, n_frames=300)
+    findings = Findings(Policies(), "here")
+    thumos14._settle_durations({"v": raw}, findings)
+    assert raw.duration_s == 12.0
+    assert [found.line() for found in findings.all()] == [
+        "wrong_duration: 1 durations that are not frames / frame rate, taken instead, left out "
+        "(v 10.00 s, 12.00 s by its frames)"
+    ]
+
+
+def test_C09_every_rule_is_attacked_somewhere(tmp_path, monkeypatch):
+    """By what the rules really found when all of the above was read once more."""
+    found, ask = set(), Findings.found
+
+    def noted(self, rule, place):
+        found.add(rule)
+        return ask(self, rule, place)
+
+    monkeypatch.setattr(Findings, "found", noted)
+    for kind, (videos, _) in ANNOTATIONS.items():
+        (tmp_path / "truth.json").write_text(annotated(**videos))
+        ran = ascnet_here("datasets", "check", "truth.json")
+        assert ran.code in (0, 5), kind
+    document = {"database": {"video_test_0000004": video(("Dancing", 1, 2), subset="test")}}
+    (tmp_path / "thumos14.json").write_text(json.dumps(document))
+    ascnet_here("datasets", "check", "thumos14", "--data", tmp_path / "thumos14.json")
+    (tmp_path / "texts").mkdir()
+    thumos(tmp_path / "texts", (CLASSES[0], "video_test_0000270 1 2"))
+    ascnet_here("datasets", "check", "thumos14", "--data", tmp_path / "texts")
+    test_C09_a_duration_that_is_not_its_frames_is_counted_and_named()
+    with pytest.raises(PredictionsError, match="videos of a list that are not annotated: v"):
+        Findings(Policies(), "here").found("unknown_video", "v")  # tests/ascnet_cli/test_datasets_formats.py
+    assert found == set(RULES)
 
 
 # C10
@@ -333,6 +366,7 @@ FOUND = [
 ]
 
 
+CHAPTERS = len(HOSTILE) + 1  # the segments run into one another, and after the last is a rest
 # A format is a writer and a reader, or an object that has both.
 FORMATS = getattr(files, "FORMATS", None) or dict.fromkeys(files.WRITERS)
 
@@ -372,7 +406,7 @@ def test_C12_no_label_becomes_a_segment_of_its_own(format):
         assert sum(bool(re.match(r"[\d:,.]+ --> ", line)) for line in text.splitlines()) == len(HOSTILE)
         assert "<script" not in text or format == "srt"  # players show what they do not know as it is
     if format == "chapters":
-        assert sum(line == "[CHAPTER]" for line in text.splitlines()) <= 2 * len(HOSTILE) + 1
+        assert sum(line == "[CHAPTER]" for line in text.splitlines()) == CHAPTERS
 
 
 def test_C12_elan_is_xml_that_parses_back():
@@ -383,12 +417,24 @@ def test_C12_elan_is_xml_that_parses_back():
     assert len(values) == len(HOSTILE)
 
 
+# What of an element may be an address, or several; a page needs none with a scheme, nor any of another host.
+_ADDRESSES = {
+    *("src", "href", "xlink:href", "data", "action", "formaction", "poster", "background", "cite", "ping"),
+    *("srcset", "imagesrcset", "manifest", "codebase", "longdesc", "data-src"),
+}
+_PAINTED = {"fill", "stroke", "filter", "mask", "clip-path", "marker-start", "marker-end", "cursor"}
+_SCHEME = re.compile(r"(?:^|[\s,])(?:[\x00-\x20]*[a-zA-Z][\w+.\t\n\r-]*:|[/\\\\]{2})")
+# By a style: anything but a part of the page itself (`url(#hatched)`).
+_LOADS = re.compile(r"url\(\s*['\"]?(?!#)[^)]*\)|@import|expression\(|image-set\(", re.I)
+
+
 class _Page(HTMLParser):
     """What a browser would load or run."""
 
     def __init__(self):
         super().__init__()
         self.tags, self.remote, self.handlers, self.policy = [], [], [], ""
+        self._styled = False
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -396,9 +442,21 @@ class _Page(HTMLParser):
         if (told.get("http-equiv") or "").lower() == "content-security-policy":
             self.policy = told.get("content") or ""
         self.handlers += [name for name in told if name.startswith("on")]
-        for name in ("src", "href", "data", "action"):
-            if (told.get(name) or "").startswith(("http:", "https:", "//")):
-                self.remote.append(told[name])
+        for name, value in attrs:
+            # Of a list of addresses (`srcset`) each may have a scheme; a style loads in a way of its own.
+            schemes = _SCHEME.findall(value or "") if name in _ADDRESSES else []
+            if schemes or _LOADS.search((value or "") if name == "style" or name in _PAINTED else ""):
+                self.remote.append(f"{name}={value}")
+        if "href" in told and "base" in tag:
+            self.remote.append("base")
+        self._styled = tag == "style"
+
+    def handle_data(self, data):
+        if self._styled:
+            self.remote += _LOADS.findall(data)
+
+    def handle_endtag(self, tag):
+        self._styled = False
 
 
 def test_C12_a_report_has_a_policy_and_no_remote_part_and_runs_no_name(tmp_path):
@@ -422,6 +480,85 @@ def test_C12_a_report_has_a_policy_and_no_remote_part_and_runs_no_name(tmp_path)
         assert "{{ 7 * 7 }}" in text or name == "plain"
         tags[name] = page.tags.count("script"), page.tags.count("img")
     assert tags["hostile"] == tags["plain"]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "<a href='javascript:alert(1)'>x</a>",
+        "<a href=' java\nscript:alert(1)'>x</a>",
+        "<iframe src='data:text/html,x'></iframe>",
+        "<img srcset='a.png 1x, https://one.invalid/b.png 2x'>",
+        "<img src='//one.invalid/a.png'>",
+        "<p style='background: url(https://one.invalid/a)'>x</p>",
+        "<style>@import 'a.css';</style>",
+        "<style>p { background: URL( 'a.png' ) }</style>",
+        "<svg><use xlink:href='https://one.invalid/a.svg#x'/></svg>",
+        "<svg><rect fill='url(https://one.invalid/a.svg#x)'/></svg>",
+        "<base href='/elsewhere/'>",
+    ],
+)
+def test_C12_what_a_page_would_load_is_seen(element):
+    page = _Page()
+    page.feed(f"<!doctype html><p>before</p>{element}<p style='color: red'>url(a), javascript:</p>")
+    assert page.remote
+
+
+def test_C12_what_stays_in_the_page_is_no_load():
+    page = _Page()
+    page.feed(
+        "<style>p { fill: url(#a) }</style><a href='#x' style='color:red'>javascript:</a><a href='b/c.html'>"
+    )
+    assert page.remote == []
+
+
+def test_C12_label_studio_has_as_many_regions_and_labels():
+    options = files.WriteOptions(media={FOUND[0].video: Media(frames_per_s=25.0, is_constant=True)})
+    buffer = io.StringIO(newline="")
+    FORMATS["label-studio"].write(FOUND[:1], buffer, options)
+    (task,) = json.loads(buffer.getvalue())
+    (back,) = read_back("label-studio", buffer.getvalue()).values()
+    assert len(back) == len(HOSTILE)
+    assert [d.segment.start_s for d in back] == pytest.approx(
+        [float(n) for n in range(len(HOSTILE))], abs=0.04
+    )
+    config = ElementTree.fromstring(label_studio.labelling_config(HOSTILE))
+    assert [element.tag for element in config.iter()] == [
+        *("View", "Video", "TimelineLabels"),
+        *["Label"] * len(HOSTILE),
+    ]
+    assert {element.get("value") for element in config.iter("Label")} >= {HOSTILE[0], HOSTILE[7], HOSTILE[8]}
+    assert task["data"]["name"] == FOUND[0].video
+
+
+def test_C12_pages_and_figures_of_results_have_no_part_by_a_name(tmp_path):
+    """`ascnet report`, of a data set whose videos and classes are called so, and of one with plain names."""
+    seen = {}
+    for kind, labels in (("hostile", HOSTILE), ("plain", [f"class {n}" for n in range(len(HOSTILE))])):
+        video_name = FOUND[0].video if kind == "hostile" else "plain.mp4"
+        rows = [(label, float(n), n + 1.5) for n, label in enumerate(labels)]
+        truth = {video_name: video(*rows)}
+        Path(f"{kind}.json").write_text(json.dumps({"database": truth}))
+        found = [{"label": label, "segment": [start, end], "score": 0.5} for label, start, end in rows]
+        content = {"version": "VERSION 1.3", "results": {video_name: found}, "external_data": {}}
+        Path(f"{kind}-found.json").write_text(json.dumps(content))
+        name = f"{labels[0].replace('/', '')}={kind}-found.json"
+        made = ("--out", f"{kind}.html", "--figure", f"{kind}.svg")
+        ran = ascnet_here("report", name, "--dataset", f"{kind}.json", *made)
+        assert ran.code == 0, ran.err
+        page, figure = _Page(), _Page()
+        page.feed(Path(f"{kind}.html").read_text("utf-8"))
+        figure.feed(Path(f"{kind}.svg").read_text("utf-8"))
+        assert "default-src 'none'" in page.policy
+        assert [*page.remote, *page.handlers, *figure.remote, *figure.handlers] == []
+        tree = ElementTree.fromstring(Path(f"{kind}.svg").read_bytes())
+        seen[kind] = [
+            Counter(page.tags)[tag] for tag in ("script", "img", "iframe", "a", "style", "meta", "td", "th")
+        ]
+        drawn = {str(element.tag).rpartition("}")[2] for element in tree.iter()}
+        assert drawn.isdisjoint({"script", "image", "foreignObject", "use", "a", "animate", "set"})
+        seen[kind] += sorted(drawn)
+    assert seen["hostile"] == seen["plain"]
 
 
 def test_C12_a_model_card_stays_one_document(tmp_path):

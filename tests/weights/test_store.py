@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from weights.architecture import i3d_shapes
@@ -45,6 +46,19 @@ def shipped_elsewhere(monkeypatch, tmp_path):
     path = tmp_path / known.file
     path.write_bytes(bytes(known.bytes))
     return path
+
+
+@pytest.mark.parametrize("kind", ["bool", "int8", "int64", "float64", "complex64"])
+def test_numbers_of_another_type_are_refused_not_cast(small_i3d, tmp_path, kind):
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in i3d_shapes("flow").items()}
+    arrays["logits.bias"] = arrays["logits.bias"].astype(kind)
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(safetensors.numpy.save(arrays, {"architecture": "i3d", "stream": "flow"}))
+    with pytest.raises(
+        WeightsError, match=rf"own\.safetensors: logits\.bias is {kind}; weights are"
+    ) as caught:
+        load(path)
+    assert caught.value.exit_code == 5
 
 
 def test_the_shipped_i3d_loads_whole():

@@ -33,12 +33,29 @@ _WANTED = frozenset(
         "os.chown",
         "os.utime",
         "os.setxattr",
+        "os.removexattr",
         "shutil.move",
         "shutil.rmtree",
         "urllib.Request",
+        "sqlite3.connect",
+        "ctypes.dlopen",
     ]
 )
-_FAMILIES = ("socket.", "ftplib.", "smtplib.", "http.client.")
+_FAMILIES = (
+    "socket.",
+    "ftplib.",
+    "smtplib.",
+    "imaplib.",
+    "nntplib.",
+    "poplib.",
+    "telnetlib.",
+    "http.client.",
+)
+# Code of these folders is what is being run: the sources, a canary, the interpreter and its packages.
+_OURS = tuple(f"{folder}/" for folder in os.environ.get("AUDIT_CODE", "").split(os.pathsep) if folder)
+_CODE = (*_OURS, f"{sys.prefix}/", f"{sys.base_prefix}/", f"{sys.exec_prefix}/")
+# What Cython compiles so that a traceback through its own code has a line to show.
+_TRACEBACK = b"_getframe()"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -48,8 +65,17 @@ def _start(path):
     def hook(event, arguments):
         if event == "open":
             # (path, mode, flags); `os.open` has no mode, and both have flags.
-            if isinstance(arguments[0], int) or not arguments[2] & _WRITING:
+            if isinstance(arguments[0], int):
                 return
+            if not arguments[2] & _WRITING:
+                if not _imported(arguments[0]):
+                    return
+                event = "code.open"  # ours: Python has no word of its own for it
+        elif event in ("exec", "compile", "import"):
+            arguments = _foreign_code(event, arguments)
+            if arguments is None:
+                return
+            event = f"code.{event}"
         elif event not in _WANTED and not event.startswith(_FAMILIES):
             return
         line = {
@@ -64,6 +90,36 @@ def _start(path):
     sys.addaudithook(hook)
 
 
+def _known(path):
+    return path.startswith(("<", *_CODE))
+
+
+def _imported(path):
+    """Whether the import system reads a file that is not of the code that is being run."""
+    file, _, name = (_callers(3) or [""])[0].rpartition(":")
+    return name == "get_data" and "importlib" in file and not _known(_text(path))
+
+
+def _foreign_code(event, arguments):
+    """What to write down of code that is made or run; None: it is of the code that is being run.
+
+    Libraries make code of texts of their own (dataclasses, named tuples); only where such a text has no file
+    and our own sources ask for it, is it written down.
+    """
+    if arguments[0] == _TRACEBACK:
+        return None
+    if event == "import":
+        path = arguments[1]  # of a library in native code
+    elif event == "exec":
+        path = arguments[0].co_filename
+    else:
+        path = arguments[1]
+        if path is None or _text(path).startswith("<"):
+            caller = (_callers(3) or [""])[0]
+            return [repr(path), repr(arguments[0])[:300]] if _OURS and caller.startswith(_OURS) else None
+    return None if path is None or _known(_text(path)) else [_text(path), repr(arguments[0])[:300]]
+
+
 def _text(argument):
     if isinstance(argument, bytes):
         return os.fsdecode(argument)
@@ -74,8 +130,10 @@ def _text(argument):
     return os.fspath(argument) if hasattr(argument, "__fspath__") else repr(argument)[:200]
 
 
-def _callers():
-    found, frame = [], sys._getframe(2)
+def _callers(depth=2):
+    found, frame = [], sys._getframe()
+    while frame is not None and depth:
+        frame, depth = frame.f_back, depth - 1
     while frame is not None and len(found) < _FRAMES:
         found.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
         frame = frame.f_back
