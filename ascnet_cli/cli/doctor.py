@@ -26,27 +26,30 @@ def doctor(
 ) -> None:
     """Look at libraries, device, codecs, weights, disk and memory, and test the whole chain in seconds.
 
-    Exit codes, as `ascnet detect` would end: 0 it will work; 2 the device is not there, or the current folder
-    cannot be written to; 5 weights missing or damaged; 6 disk or memory; 1 anything else. Warnings are 0.
+    Exit codes, for `ascnet detect` with its default model and options: 0 it will work; 2 the device or the
+    current folder is not there; 5 the model's weights are missing or damaged; 6 memory; 1 anything else.
+    Warnings are 0: they say which other use will not work.
     """
-    from ascnet_cli.cli.console import results
     from ascnet_cli.cli.text import write_stdout
     from ascnet_cli.doctor.examine import examine
     from ascnet_cli.doctor.findings import exit_code_of
 
-    console = results()
     found: list[Finding] = []
-    for finding in examine(device):
-        found.append(finding)
-        if not json_output:
-            _show(finding, console)
-    code = exit_code_of(found)
     if json_output:
         import json
 
+        found.extend(examine(device))
+        code = exit_code_of(found)
         checks = [finding.as_dict() for finding in found]
         write_stdout(json.dumps({"works": code == 0, "exit_code": code, "checks": checks}) + "\n")
     else:
+        from ascnet_cli.cli.console import results
+
+        console = results()
+        for finding in examine(device):
+            found.append(finding)
+            _show(finding, console)
+        code = exit_code_of(found)
         console.print(_verdict(found, code), soft_wrap=True)
     raise typer.Exit(code)
 

@@ -98,7 +98,10 @@ def _processor() -> str:
     known = processor()
     names = {"avx2": "AVX2", "avx512": "AVX-512", "bf16": "bf16"}
     units = [name if known[key] else f"no {name}" for key, name in names.items() if known[key] is not None]
-    parts = [str(known["name"] or "processor"), f"{known['threads']} threads on {known['cores']} cores"]
+    used, cores = (
+        f"{known[what]} {what if known[what] != 1 else what[:-1]}" for what in ("threads", "cores")
+    )
+    parts = [str(known["name"] or "processor"), f"{used} on {cores}"]
     return ", ".join(parts + units)
 
 

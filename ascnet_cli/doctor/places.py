@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ascnet_cli.doctor.findings import Finding
 from ascnet_cli.errors import AscnetError, OutputError
-from weights.atomic import check_writable, write_error
+from weights.atomic import check_writable
 
 LEAST_DISK_BYTES = 10_000_000  # a table of segments, and the features of some minutes
 # The default model's features of a day of video: 1024 numbers of 4 bytes every 0.32 s.
@@ -27,33 +27,39 @@ _CGROUPS = (
 )
 
 
+class NoFolderError(OutputError):
+    """The current folder is not there: not even libraries can be loaded."""
+
+
 def look_at_folder() -> Finding:
-    """Whether results can be written into the current folder, and how much room its disk has."""
+    """Whether results can be written into the current folder, and how much room its disk has.
+
+    `ascnet detect` shows segments and writes nothing unless it is asked to, so that a folder that takes no
+    files only warns.
+
+    Raises:
+        NoFolderError: the folder has been removed, or closed to whoever asks.
+    """
     try:
         folder = Path.cwd()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding(
-            "folder",
-            "problem",
-            f"the current folder cannot be looked at: {error.strerror or error}",
-            "go to another folder",
-            2,
-        )
+        raise NoFolderError(
+            f"the current folder cannot be looked at: {error.strerror or error}", hint="go to another folder"
+        ) from error
     facts: dict[str, object] = {"folder": str(folder), "free_bytes": free, "writable": False}
     text = f"{folder}: {_size(free)} free"
     try:
         check_writable(folder / "segments.csv")
     except AscnetError as error:
-        known = error if error.exit_code in (2, 6) else OutputError(str(error), hint=error.hint)
-        hint = f"{known.hint}; with --out and a path elsewhere `ascnet detect` works"
-        return Finding(
-            "folder", "problem", f"{text}; nothing can be written: {error}", hint, known.exit_code, facts
+        hint = (
+            f"`ascnet detect` shows segments here; to keep them, give --out a path elsewhere ({error.hint})"
         )
+        return Finding("folder", "warning", f"{text}; nothing can be written: {error}", hint, 0, facts)
     facts["writable"] = True
     if free < LEAST_DISK_BYTES:
-        full = write_error(OSError(28, "No space left on device"), folder)
-        return Finding("folder", "problem", f"{text}, which is too little", full.hint, 6, facts)
+        hint = "`ascnet detect` shows segments; to keep them, free some space or give --out another disk"
+        return Finding("folder", "warning", f"{text}, which is too little for files", hint, 0, facts)
     if free < LITTLE_DISK_BYTES:
         hint = "features of an hour of video take 46 MB: keep them elsewhere with --features-out or --out"
         return Finding("folder", "warning", f"{text}, writable", hint, 0, facts)
@@ -95,19 +101,21 @@ def look_at_datasets() -> Finding:
     problems: dict[str, str] = {}
     for name in KNOWN:
         counts[name] = None
-        if not data_folder(name).exists():
-            continue
         try:
+            if not data_folder(name).exists():
+                continue
             counts[name] = len(load_annotations(name).of(None))
         except AscnetError as error:
             problems[name] = f"{error} ({error.hint})" if error.hint else str(error)
+        except OSError as error:  # a name too long, a folder that is closed: never asked for by detect
+            problems[name] = f"{error.filename or name}: {error.strerror or error}"
     said = os.environ.get(DATA_VARIABLE, "")
     facts: dict[str, object] = {"variable": said or None, "videos": counts, "problems": problems}
     text = _names(counts)
     if problems:
         hint = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
         return Finding("data sets", "warning", text, hint, 0, facts)
-    if said and not Path(said).is_dir():
+    if said and not os.path.isdir(said):  # noqa: PTH112 - a name that is too long is no folder either
         hint = f"{DATA_VARIABLE} is {said!r}, which is no folder: set it to the folder of data sets"
         return Finding("data sets", "warning", text, hint, 0, facts)
     return Finding("data sets", "ok", text, facts=facts)

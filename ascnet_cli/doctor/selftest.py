@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,7 @@ EXPECTED = Path(__file__).parent / "expected.safetensors"
 # Of the length of the stored features. Decoding comes to 0.0064 (single precision alone to 1e-6), pictures
 # that are off by a level at random to as much; the smallest of eight faults that were tried, to 0.022.
 TOLERANCE = 0.015
+_ROOM_BYTES = 8_000_000  # the drawn video without loss and what is kept of it
 _LEVELS = 3.0  # grey levels that a decoded frame may differ on average; the next frame differs by 17
 _STAMP_S = 1e-4
 _ROWS, _FIRST, _LAST = 60, 20, 40  # of features, and which of them show the class
@@ -44,6 +47,10 @@ _REINSTALL = "install ascnet again: `make clean demo`, or pip install --force-re
 
 class SelfTestError(AscnetError):
     """A link of the chain that does not do what it is known to do."""
+
+
+class NoPlaceError(AscnetError):
+    """The self-test's own files find no place, which says nothing of `ascnet detect`: it needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +77,46 @@ def self_test(device: str) -> SelfTest:
         device: as `--device` takes it.
 
     Raises:
+        NoPlaceError: there is no place for temporary files.
         AscnetError: a link is broken; the message says which.
-        OSError: there is no place for temporary files.
     """
-    detector = load_detector(DEFAULT_MODEL, device=device, apart=True)  # as the command does
-    with tempfile.TemporaryDirectory(prefix="ascnet-doctor-") as name:
-        folder = Path(name)
+    with _place() as folder:
+        detector = load_detector(DEFAULT_MODEL, device=device, apart=True)  # as the command does
         started = time.monotonic()
         video = write_video(folder)
+        # First as the command does it, in a process of its own: a decoder that crashes or hangs is told of,
+        # and does not take this process along.
+        values = features(video, detector, folder)
         picture_error = check_decoding(video)
-        feature_error = check_features(video, detector, folder)
+        feature_error = check_features(values, detector)
         segment_error_s = check_localization(detector, folder)
         return SelfTest(time.monotonic() - started, picture_error, feature_error, segment_error_s)
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    """A folder for the files of the self-test, with room for them.
+
+    Raises:
+        NoPlaceError: there is none.
+    """
+    hint = "set TMPDIR to a folder with some room: `ascnet detect` needs none, but the test of it does"
+    try:
+        holder = tempfile.TemporaryDirectory(prefix="ascnet-doctor-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise NoPlaceError(f"no place for temporary files: {error.strerror or error}", hint=hint) from error
+    with holder as name:
+        folder = Path(name)
+        try:
+            probe = folder / "room"
+            probe.write_bytes(b"\xff" * _ROOM_BYTES)
+            probe.unlink()
+        except OSError as error:
+            raise NoPlaceError(
+                f"too little room for temporary files in {folder.parent}: {error.strerror or error}",
+                hint=hint,
+            ) from error
+        yield folder
 
 
 def check_decoding(video: Path) -> float:
@@ -115,18 +150,27 @@ def check_decoding(video: Path) -> float:
     return float(np.mean(errors))
 
 
-def check_features(video: Path, detector: Detector, folder: Path) -> float:
-    """Run the command's own library call, and compare the features that it keeps with the stored ones.
+def features(video: Path, detector: Detector, folder: Path) -> Float32[np.ndarray, "t d"]:
+    """What the command's own library call keeps of a video.
 
     Raises:
-        AscnetError: the video fails, or its features are other ones.
+        AscnetError: the video fails.
     """
     options = DetectOptions(features_out=folder / "features")
     (outcome,) = detect_all([VideoInput(video.name, video)], detector, options)
     if outcome.state == "failed":
         raise _failed(outcome.error or "", outcome.hint or "", outcome.exit_code)
-    values = load_features(folder / "features" / f"{video.name}.npy").values
-    error = distance(values, expected(detector))
+    values: Float32[np.ndarray, "t d"] = load_features(folder / "features" / f"{video.name}.npy").values
+    return values
+
+
+def check_features(values_TD: Float32[np.ndarray, "t d"], detector: Detector) -> float:
+    """Compare the features of the drawn video with the stored ones.
+
+    Raises:
+        AscnetError: they are other ones.
+    """
+    error = distance(values_TD, expected(detector))
     if not error <= TOLERANCE:
         raise SelfTestError(
             f"I3D: features differ from the stored ones by {error:.2g} of their length, not {TOLERANCE:g}",

@@ -130,9 +130,9 @@ def train(
             trained, held_out = prepare(videos, network, config)
             thresholds = {} if localization is None else localization.to_dict()
             tables = resolved(videos, network, losses, config, held_out, recipe, thresholds, asked)
-        _check_processes(ranks, config, tables)
-        if ranks.first:  # it alone compares a resumed run's data, for which all features are read
+            # All features are read for it, in each process: each may have a copy of its own, and another one.
             tables = {**tables, "data": {**tables["data"], "features_sha256": videos.features_sha256}}
+        _check_processes(ranks, config, tables)
         computed, fallback = supported(asked, device)
         with own_random_numbers(config.seed, device), float32_products("float32"):
             model = AscNet(network)

@@ -90,6 +90,10 @@ def gone_wrong(rank, folder):
         "stop": trained(folder / "stop", should_stop=_at_call(6, lambda: rank == 1)),
         "batch": trained(folder / "batch", schedule=toy_schedule(batch_size=1)),
         "settings": trained(folder / "settings", schedule=toy_schedule(seed=rank)),
+        "data": trained(folder / "data", videos=_in_process_1(rank, _a_little_else, later=False)),
+        "unread": trained(
+            folder / "unread", videos=_in_process_1(rank, _Unreadable, unreadable, later=False)
+        ),
         "kill": trained(folder / "kill", should_stop=_at_call(6, lambda: rank == 1 and _kill())),
     }
 
@@ -122,13 +126,20 @@ class _Unreadable:
         raise self.error
 
 
+def _a_little_else(values):
+    return values + values.dtype.type(1e-3)
+
+
 def _not_finite(values):
     return values * math.nan
 
 
-def _in_process_1(rank, change, *arguments):
+def _in_process_1(rank, change, *arguments, later=True):
     videos = toy_videos()
     if rank != 1:
         return videos
     features = {name: change(values, *arguments) for name, values in videos.features.items()}
-    return dataclasses.replace(videos, features=features)
+    changed = dataclasses.replace(videos, features=features)
+    if later:  # they were whole when all processes compared what they have
+        vars(changed)["features_sha256"] = videos.features_sha256
+    return changed

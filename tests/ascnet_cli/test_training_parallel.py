@@ -164,6 +164,10 @@ def test_processes_without_a_video_or_with_other_settings_are_refused(wrong):
     assert "training.seed: 0 in process 0, 1 here" in found["settings"]["error"]
     assert not (folder / "batch").exists()
     assert not (folder / "settings").exists()
+    assert "process 1 is not like process 0: data.features_sha256: " in found["data"]["error"]
+    assert not (folder / "data").exists()
+    assert found["unread"]["error"] == "FeatureError: process 1 stopped: video07: cannot be read"
+    assert not (folder / "unread").exists()
 
 
 @pytest.mark.slow

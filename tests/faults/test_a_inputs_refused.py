@@ -313,7 +313,8 @@ def test_A25_a_folder_that_may_not_be_entered_is_named_and_is_no_bug(tmp_path, a
     finally:
         private.chmod(0o700)
     said = ran.stdout + ran.stderr
-    assert ran.returncode == 2, said
+    # Detection does without fetched weights: that is a warning.
+    assert ran.returncode == (0 if arguments == ("doctor",) else 2), said
     assert "private" in said
     assert "Permission denied" in said
     assert "bug" not in said

@@ -59,6 +59,12 @@ def test_units_of_the_processor(system, flags, units):
     assert ("no AVX-512" in finding.text) is not units[1]
 
 
+@pytest.mark.parametrize(("n_threads", "said"), [(1, "1 thread on"), (3, "3 threads on")])
+def test_threads_are_counted(monkeypatch, n_threads, said):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    assert f", {said} " in look_at_device("cpu").text
+
+
 def test_a_system_that_does_not_say_which_units(system):
     assert processor()["avx2"] is None
     finding = look_at_device("cpu")

@@ -36,13 +36,53 @@ def test_what_is_installed_here_is_what_was_tried():
     assert "ascnet" in finding.text
 
 
-def test_a_library_that_is_missing(monkeypatch):
-    installed = libraries._version
-    monkeypatch.setattr(libraries, "_version", lambda name: None if name == "av" else installed(name))
+@pytest.fixture
+def without(monkeypatch):
+    """Take packages away: their metadata, their modules, or both."""
+    installed, found = libraries._version, libraries.find_spec
+
+    def take(package, module=None):
+        monkeypatch.setattr(libraries, "_version", lambda name: None if name == package else installed(name))
+        monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == module else found(name))
+
+    return take
+
+
+@pytest.mark.parametrize("name", ["torch", "av", "numpy", "safetensors", "jaxtyping", "rich"])
+def test_a_library_that_detect_needs_is_missing(without, name):
+    without(name, name)
     finding = look_at_libraries()
     assert (finding.state, finding.exit_code) == ("problem", 1)
-    assert finding.hint.startswith("av: ")
-    assert "av (not installed)" in finding.text
+    assert finding.hint.startswith(f"{name}: ")
+    if name == "av":
+        assert "av (not installed)" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "use"),
+    [
+        ("torchvision", "torchvision", "--flow raft"),
+        ("opencv-contrib-python-headless", "cv2", "ascnet extract"),
+        ("numba", "numba", "--flow tvl1"),
+        ("pebble", "pebble", "ascnet extract"),
+        ("pillow", "PIL", "--video"),
+        ("jinja2", "jinja2", "--report"),
+    ],
+)
+def test_a_library_that_detect_does_without_is_missing(without, package, module, use):
+    without(package, module)
+    finding = look_at_libraries()
+    assert (finding.state, finding.exit_code) == ("warning", 0)
+    assert finding.hint.startswith(f"without {package}, ")
+    assert use in finding.hint
+
+
+@pytest.mark.parametrize("package", ["av", "numba"])
+def test_a_library_without_metadata_works_all_the_same(without, package):
+    without(package)
+    finding = look_at_libraries()
+    assert (finding.state, finding.exit_code) == ("ok", 0)
+    assert finding.facts["versions"][package] is None
 
 
 def test_an_optional_library_that_is_missing_is_no_matter(monkeypatch):

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import threading
 from pathlib import Path
 from unittest import mock
 
@@ -11,7 +12,7 @@ import torch
 
 from ascnet_cli.config_kinetics import KINETICS400
 from ascnet_cli.detector import Detector, load_detector
-from ascnet_cli.doctor import drawn, selftest
+from ascnet_cli.doctor import drawn, examine, selftest
 from ascnet_cli.doctor.examine import _guarded, _self_test
 from ascnet_cli.doctor.selftest import (
     TOLERANCE,
@@ -107,10 +108,58 @@ def test_a_disk_that_is_full(monkeypatch):
 
 
 def test_no_place_for_temporary_files(monkeypatch):
+    """The command itself needs none."""
     monkeypatch.setattr(tempfile, "tempdir", "/proc/self")
     finding = run()
-    assert finding.state == "problem"
-    assert "/proc/self" in finding.text
+    assert (finding.state, finding.exit_code) == ("warning", 0)
+    assert finding.text.startswith("not run: no place for temporary files")
+    assert "TMPDIR" in finding.hint
+
+
+def test_too_little_room_for_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    real = Path.write_bytes
+
+    def full(path, data):
+        if path.name == "room":
+            raise OSError(28, "No space left on device")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    finding = run()
+    assert (finding.state, finding.exit_code) == ("warning", 0)
+    assert "too little room" in finding.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_room_that_is_asked_for_is_enough(tmp_path):
+    assert drawn.write_video(tmp_path).stat().st_size < selftest._ROOM_BYTES / 2
+
+
+@pytest.mark.parametrize("link", ["features", "check_decoding", "check_localization"])
+def test_a_link_that_hangs(monkeypatch, link):
+    """Wherever it hangs, the person is told after a while."""
+    going = threading.Event()
+    monkeypatch.setattr(examine, "_LIMIT_S", 0.5)
+    monkeypatch.setattr(selftest, link, lambda *_: going.wait(60))
+    with answering():
+        finding = _guarded("self-test", lambda: _self_test("cpu"))
+    going.set()
+    assert (finding.state, finding.exit_code) == ("problem", 1)
+    assert "has not ended in 0.5 s" in finding.text
+
+
+def test_decoding_in_this_process_comes_after_the_decoders_own(monkeypatch):
+    """A decoder that crashes takes its own process along, and not the doctor."""
+    monkeypatch.setattr(selftest, "check_decoding", lambda _video: pytest.fail("it would crash here"))
+
+    def crashed(*_arguments):
+        raise SelfTestError("I3D: decoder crashed (signal 11)", hint="reinstall")
+
+    monkeypatch.setattr(selftest, "features", crashed)
+    finding = run()
+    assert (finding.state, finding.exit_code) == ("problem", 1)
+    assert "signal 11" in finding.text
 
 
 def test_a_device_that_is_not_there():

@@ -43,15 +43,46 @@ def test_what_is_shipped_is_whole():
     assert known.sha256[:8] in finding.text
 
 
-@pytest.mark.parametrize("name", [KINETICS_WEIGHTS, "raft-small", "mocap"])
+@pytest.mark.parametrize(
+    ("name", "state", "use"),
+    [
+        (KINETICS_WEIGHTS, ("problem", 5), "git"),
+        ("raft-small", ("warning", 0), "`--flow raft` will not work"),
+        ("mocap", ("warning", 0), "`--model mocap` will not work"),
+    ],
+)
 @pytest.mark.parametrize("how", [flip, Path.unlink, lambda path: path.write_bytes(b"")])
-def test_damaged_weights(package, name, how):
+def test_damaged_weights(package, name, how, state, use):
+    """What the default model does without is no reason to say that `ascnet detect` does not work."""
     how(registry.entry(name).path)
     finding = look_at_weights()
-    assert (finding.state, finding.exit_code) == ("problem", 5)
+    assert (finding.state, finding.exit_code) == state
     assert registry.entry(name).file in finding.text
     assert "git" in finding.hint
+    assert use in finding.hint
     assert finding.facts["weights"][name]["state"] == "damaged"
+
+
+@pytest.mark.parametrize("how", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_trained_model_that_cannot_be_opened(package, how):
+    how(registry.entry("mocap").path)
+    finding = look_at_models()
+    assert (finding.state, finding.exit_code) == ("warning", 0)
+    assert "`--model mocap` will not work" in finding.hint
+    assert finding.facts["classes"] == {"kinetics400": 400, "mocap": None}
+    assert finding.facts["calibration"]
+
+
+def test_a_machine_on_which_trained_models_cannot_be_opened(monkeypatch):
+    """As without /proc, where torch's own answer is a RuntimeError."""
+
+    def broken(_path):
+        raise RuntimeError("Failed to initialize cpuinfo!")
+
+    monkeypatch.setattr("ascnet_cli.model.checkpoint.load_checkpoint", broken)
+    finding = look_at_models()
+    assert (finding.state, finding.exit_code) == ("warning", 0)
+    assert "`--model mocap` will not work: RuntimeError: Failed" in finding.hint
 
 
 def test_damaged_weights_in_the_folder_of_fetched_ones():
