@@ -318,8 +318,17 @@ def test_C05_a_model_of_other_classes_is_refused_by_detect(tmp_path):
     assert files(tmp_path) == {"model.safetensors", "v.mp4"}
 
 
-@pytest.mark.parametrize("labels", [["run", "jump"], ["run", "jump", "fly", "swim"], ["run", "jump", "run"]])
-def test_C05_a_model_whose_classes_are_not_its_own_is_refused_by_detect(tmp_path, labels):
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["run", "jump"], "2 labels for 3 classes"),
+        (["run", "jump", "fly", "swim"], "4 labels for 3 classes"),
+        (["run", "jump", "run"], "not all different names"),
+        (["run", "jump", "f\nly"], "control characters"),
+    ],
+    ids=["fewer", "more", "twice", "no name"],
+)
+def test_C05_a_model_whose_classes_are_not_its_own_is_refused_by_detect(tmp_path, labels, said):
     """Whoever changed the list of classes made the digest fit again."""
     path = seeds.trained(tmp_path)
     data = path.read_bytes()
@@ -332,6 +341,7 @@ def test_C05_a_model_whose_classes_are_not_its_own_is_refused_by_detect(tmp_path
     ran = ascnet("detect", "v.mp4", "--model", path, "--out", "out.csv")
     assert ran.code == 5, ran.err
     assert "model.safetensors does not fit itself" in ran.err
+    assert said in ran.err
     assert files(tmp_path) == {"model.safetensors", "v.mp4"}
 
 

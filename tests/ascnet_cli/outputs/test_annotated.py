@@ -16,6 +16,7 @@ from ascnet_cli.errors import OptionError, OutputError, VideoError
 from ascnet_cli.outputs.annotated import write_annotated
 from ascnet_cli.outputs.colours import rgb, styles_of
 from ascnet_cli.segments import VideoDetections
+from extractors.video import Limits
 from tests import synthetic
 from tests.ascnet_cli.outputs.film_tools import (
     add_sound,
@@ -355,7 +356,8 @@ def test_a_little_damage_costs_only_itself(tmp_path):
     assert film.numbers() == [k for k in range(60) if k not in (2, 42)]
 
 
-def test_too_much_damage_leaves_what_was_there(tmp_path):
+def test_a_failure_on_the_way_leaves_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("ascnet_cli.outputs.video.source._LIMITS", Limits())  # else it would be drawn
     source = make_video(tmp_path / "v.mp4", n_frames=60, codec=INTRA)
     damage(source, 5)
     target = tmp_path / "out.mp4"

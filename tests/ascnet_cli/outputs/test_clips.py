@@ -16,6 +16,7 @@ from ascnet_cli.outputs.clip_lots import lots_of
 from ascnet_cli.outputs.clips import write_clips
 from ascnet_cli.outputs.video.source import Source
 from ascnet_cli.segments import Segment
+from extractors.video import Limits
 from tests import synthetic
 from tests.ascnet_cli.outputs.film_tools import (
     add_sound,
@@ -303,7 +304,8 @@ def test_bad_sources_and_places(copy, folder, tmp_path):
     assert write_clips(source, found(), folder, copy=copy) == ()
 
 
-def test_a_failure_on_the_way_leaves_no_half_clips(folder, tmp_path):
+def test_a_failure_on_the_way_leaves_no_half_clips(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("ascnet_cli.outputs.video.source._LIMITS", Limits())  # else they would be cut
     intra = synthetic.Codec("libx264", options=(*synthetic.H264.options, ("g", "1")))
     source = make_video(tmp_path / "v.mp4", n_frames=60, codec=intra)
     data = bytearray(source.read_bytes())

@@ -53,7 +53,9 @@ _FAMILIES = (
 )
 # Code of these folders is what is being run: the sources, a canary, the interpreter and its packages.
 _OURS = tuple(f"{folder}/" for folder in os.environ.get("AUDIT_CODE", "").split(os.pathsep) if folder)
-_CODE = (*_OURS, f"{sys.prefix}/", f"{sys.base_prefix}/", f"{sys.exec_prefix}/")
+# An environment may lie within the sources, as `make` has it.
+_LIBRARIES = (f"{sys.prefix}/", f"{sys.base_prefix}/", f"{sys.exec_prefix}/")
+_CODE = (*_OURS, *_LIBRARIES)
 # What Cython compiles so that a traceback through its own code has a line to show.
 _TRACEBACK = b"_getframe()"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -116,7 +118,8 @@ def _foreign_code(event, arguments):
         path = arguments[1]
         if path is None or _text(path).startswith("<"):
             caller = (_callers(3) or [""])[0]
-            return [repr(path), repr(arguments[0])[:300]] if _OURS and caller.startswith(_OURS) else None
+            is_ours = caller.startswith(_OURS) and not caller.startswith(_LIBRARIES)
+            return [repr(path), repr(arguments[0])[:300]] if is_ours else None
     return None if path is None or _known(_text(path)) else [_text(path), repr(arguments[0])[:300]]
 
 

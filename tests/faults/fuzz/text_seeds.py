@@ -115,9 +115,14 @@ def tiny_i3d() -> Iterator[None]:
         yield
 
 
-@cache
 def published(layout_name: str, stream: str = "rgb") -> dict[str, np.ndarray]:
-    """A random I3D as a publisher names it; within `tiny_i3d`."""
+    """A random I3D as a publisher names it; a small one within `tiny_i3d`."""
+    return _published(layout_name, stream, architecture.N_CLASSES)
+
+
+@cache
+def _published(layout_name: str, stream: str, _n_classes: int) -> dict[str, np.ndarray]:
+    """By the number of classes, too: what is made within `tiny_i3d` is not for use outside of it."""
     (layout,) = (known for known in layouts.LAYOUTS if known.name == layout_name)
     random = np.random.default_rng(7)
     arrays: dict[str, np.ndarray] = {}
