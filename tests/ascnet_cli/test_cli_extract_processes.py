@@ -129,6 +129,7 @@ def test_asked_to_stop_it_says_how_far_it_came_and_leaves_nothing_half(
             load_features(out / name)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_6_and_leaves_nothing_half(videos, tmp_path):
     folder = videos("a", "b")
     process = started("extract", folder, "--out", tmp_path / "out", file_limit=6000)

@@ -16,6 +16,7 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("sports"))
 
 
+@pytest.mark.slow
 def test_a_run_in_its_usual_place(folder, tmp_path):
     ran = ascnet("train", "--dataset", folder, *QUICK)
     assert ran.code == 0
@@ -141,6 +142,7 @@ def test_no_data(tmp_path):
     assert ran.code == 5
 
 
+@pytest.mark.slow
 def test_resume_takes_the_highest_number_and_a_new_run_comes_after_it(folder, tmp_path):
     name = f"{folder.name}-fixed"
     for number in ("", "-2", "-7", "-old"):

@@ -64,6 +64,7 @@ def test_thumos14_every_cliff_dive_is_a_dive(thumos):
     assert all((video, "Diving", segment) in instances for video, segment in dives)
 
 
+@pytest.mark.slow
 def test_thumos14_lengths_and_rates(thumos):
     """The durations of one file are frames / 30 whatever the rate was; here they are put right."""
     read = read_thumos14(thumos, ALL)

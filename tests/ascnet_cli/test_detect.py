@@ -291,6 +291,7 @@ def test_a_checkpoint_may_have_thresholds_of_its_own(tmp_path):
     assert detector.localization.class_threshold == 0.6
 
 
+@pytest.mark.slow
 def test_a_checkpoint_may_begin_like_a_pickle(tmp_path):
     """The first byte is the low byte of the header's length, so now and then it is a pickle's 0x80."""
     for padding in range(0, 512, 8):

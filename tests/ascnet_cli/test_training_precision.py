@@ -36,6 +36,7 @@ def test_bfloat16_learns(tmp_path):
     assert found[0].losses["total"] != plain[0].losses["total"]
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_that_is_taken_up_ends_the_same_to_the_bit(tmp_path):
     toy_train(tmp_path / "one", precision="bfloat16")
     calls = []

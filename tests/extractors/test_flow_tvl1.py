@@ -221,6 +221,7 @@ def test_a_pair_does_not_see_the_others(solve, config):
     np.testing.assert_array_equal(solve(config, frames[2:6]), whole[2:5])
 
 
+@pytest.mark.slow
 def test_batches_of_torch_do_not_depend_on_threads(threads):
     frames = crowd()
     alone = in_batches(FAST, frames)

@@ -86,6 +86,7 @@ def test_A19_how_large_pictures_may_be_is_the_callers(tmp_path):
     assert taken.code == 0, taken.err
 
 
+@pytest.mark.slow
 def test_A19_a_few_kilobytes_that_would_be_gigabytes_take_no_memory(tmp_path):
     path = make_video(tmp_path / "bomb.mkv", n_frames=1, size=(300, 300), codec=FFV1)
     data = path.read_bytes()
@@ -180,6 +181,7 @@ def test_A24_what_would_lead_elsewhere_is_not_followed(both, kind):
     assert both[f"a24-{kind}.mp4"].failed(A24[kind])
 
 
+@pytest.mark.slow
 def test_A24_protocols_are_names_of_files_that_are_not_there(tmp_path):
     make_video(tmp_path / "a.mp4", n_frames=3)
     (tmp_path / "folder.mp4").mkdir()

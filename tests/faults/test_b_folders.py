@@ -62,6 +62,7 @@ def test_B03_a_full_disk_under_a_conversion_keeps_the_older_result(tmp_path):
     assert (tmp_path / "out.safetensors").read_bytes() == b"older"
 
 
+@pytest.mark.slow
 def test_B03_extraction_names_need_and_room_and_keeps_what_is_finished(tmp_path):
     (tmp_path / "in").mkdir()
     make_video(tmp_path / "in" / "a.mp4", n_frames=48)
@@ -308,6 +309,7 @@ def test_B06_two_processes_share_a_folder_and_each_video_is_made_once(tmp_path):
     assert len(files(tmp_path / "out")) == 8
 
 
+@pytest.mark.slow
 def test_B06_two_processes_with_unequal_options_do_not_both_call_a_mixture_done(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(4):

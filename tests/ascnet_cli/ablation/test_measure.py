@@ -31,6 +31,7 @@ def never(*_arguments, **_options):
     raise AssertionError("trained again")
 
 
+@pytest.mark.slow
 def test_rows_are_measured_each_in_its_way(data, done):
     run, out, places = done
     best = run.folder(out) / "best.safetensors"

@@ -84,6 +84,7 @@ def test_a_graphics_card_after_an_error_gets_a_new_process(videos, tmp_path):
     assert sum(isinstance(event, Ready) for event in told) == 2
 
 
+@pytest.mark.slow
 def test_killed_for_memory_is_tried_once_more_alone(videos, tmp_path):
     folder = videos("a", "greedy", "once", "z")
     engine = local(n_workers=2)
@@ -160,6 +161,7 @@ def test_the_number_of_workers_changes_no_byte(videos, tmp_path):
     assert len(contents(tmp_path / "1")) == 16
 
 
+@pytest.mark.slow
 def test_asked_to_stop_it_ends_its_workers_at_once(videos, tmp_path):
     folder = videos("hang")
     started = time.monotonic()

@@ -54,6 +54,7 @@ def test_a_video_that_hangs_ends_the_measuring_and_what_was_measured_counts(vide
     assert rate.video_s == pytest.approx(0.64)
 
 
+@pytest.mark.slow
 def test_an_extractor_that_hangs_is_not_waited_for(videos):
     source = PickySource(bad_seats=(0,), how="hang")
     assert measure_rate(source, videos("a.mp4"), SEAT, longest_s=1.0) == Unmeasured(

@@ -54,6 +54,7 @@ def steady(count, start_s=0.0):
     return [start_s + k * STEP_S for k in range(count)]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     st.integers(0, 239),
